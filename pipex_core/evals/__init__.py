@@ -1,0 +1,1 @@
+"""Suites, targets, scores, verdicts and reports."""

@@ -1,0 +1,1 @@
+"""The expression language: one engine for templates, conditions, transforms and gates."""

@@ -1,0 +1,269 @@
+"""One call to a model as values, and the ports of those who answer it, embed texts or log calls."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from pipex_core.errors import ProviderError
+from pipex_core.jsonvalue import Json, digest
+
+Role = Literal["user", "assistant", "tool"]
+FinishReason = Literal["stop", "max_tokens", "tool_calls", "content_filter"]
+CallRole = Literal["target", "judge", "generator"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A model's wish to call a tool."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolDefinition:
+    """A tool as it is offered to a model; ``parameters`` is a JSON Schema."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One turn of a conversation.
+
+    Attributes:
+        tool_calls: Of an assistant turn: what it asked for.
+        tool_call_id: Of a tool turn: the call that ``text`` answers.
+    """
+
+    role: Role
+    text: str
+    tool_calls: Sequence[ToolCall] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens in disjoint input classes; ``thinking`` is part of ``output``."""
+
+    input: int = 0
+    cache_read: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    output: int = 0
+    thinking: int = 0
+    tool_use: int = 0
+
+    @property
+    def total_input(self) -> int:
+        """All input tokens, whatever their price."""
+        return self.input + self.cache_read + self.cache_write_5m + self.cache_write_1h
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a call comes from: what mock rules match on and journals name. Never part of a key.
+
+    Attributes:
+        path: Step path, such as ``loop[0]/draft``, or the metric's name for judges.
+        step_type: Type of the step, or ``judge``.
+        attempt: 1-based try of this call; a call to a fallback model counts as a further attempt.
+    """
+
+    path: str = ""
+    step_type: str = ""
+    session: str | None = None
+    attempt: int = 1
+    role: CallRole = "target"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One call, complete: what is sent and nothing else.
+
+    Attributes:
+        provider: Registry name of the adapter: ``anthropic``, ``gemini``, ``mock``, ``replay``.
+        model: Model id as sent, aliases resolved.
+        options: Decoding options as sent (``temperature``, ``top_p``, ``top_k``, ``seed``, ``stop``).
+        max_tokens: Upper bound of the output, always sent.
+        schema: JSON Schema that the reply must satisfy, or None.
+        repeat: Index of the independent sample; part of the key, so repeats never share an answer.
+        timeout_s: Wall deadline of the call.
+    """
+
+    provider: str
+    model: str
+    messages: Sequence[Message]
+    system: str | None = None
+    tools: Sequence[ToolDefinition] = ()
+    schema: Mapping[str, Json] | None = None
+    options: Mapping[str, Json] = field(default_factory=dict)
+    max_tokens: int = 4096
+    repeat: int = 0
+    timeout_s: float = 300.0
+    base_url: str = ""
+    origin: Origin = field(default_factory=Origin)
+
+    @property
+    def prompt(self) -> str:
+        """Text of the last user turn."""
+        return next((m.text for m in reversed(self.messages) if m.role == "user"), "")
+
+    def body(self) -> dict[str, Json]:
+        """Everything that the answer may depend on, as JSON."""
+        return {
+            "provider": self.provider,
+            "base_url": self.base_url,
+            "model": self.model,
+            "system": self.system,
+            "messages": [
+                {
+                    "role": m.role,
+                    "text": m.text,
+                    "tool_calls": [
+                        {"id": c.id, "name": c.name, "arguments": dict(c.arguments)}
+                        for c in m.tool_calls
+                    ],
+                    "tool_call_id": m.tool_call_id,
+                }
+                for m in self.messages
+            ],
+            "tools": [
+                {"name": t.name, "description": t.description, "parameters": dict(t.parameters)}
+                for t in self.tools
+            ],
+            "schema": self.schema,
+            "options": dict(self.options),
+            "max_tokens": self.max_tokens,
+        }
+
+    def key(self, *, adapter_version: int) -> str:
+        """The request key of the call cache: digest of the body, the repeat and the adapter's version."""
+        return digest({**self.body(), "repeat": self.repeat, "adapter": adapter_version})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """A complete, validated answer.
+
+    Attributes:
+        model_served: Model that the service says answered.
+        latency_ms: From send to the end of this attempt; virtual under mock.
+        cost_nanousd: Set by providers that know their own price (mock, replay), else None.
+        raw: Finish reason and ids as the vendor wrote them, for the journal.
+    """
+
+    text: str
+    finish_reason: FinishReason = "stop"
+    usage: Usage = field(default_factory=Usage)
+    model_served: str = ""
+    tool_calls: Sequence[ToolCall] = ()
+    latency_ms: float = 0.0
+    ttft_ms: float | None = None
+    request_id: str | None = None
+    cost_nanousd: int | None = None
+    raw: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """A piece of a streamed answer."""
+
+    text: str
+
+
+class Provider(Protocol):
+    """A model service behind one narrow door.
+
+    A provider never retries, never caches and never sleeps on errors: it sends one request and
+    gives one validated answer or raises one typed ``ProviderError``.
+
+    Attributes:
+        name: Registry name.
+        adapter_version: Raised when the same request could be sent differently.
+        billable: Whether a call may cost money; mock and replay cannot.
+    """
+
+    name: str
+    adapter_version: int
+    billable: bool
+
+    async def complete(self, request: Request) -> Response:
+        """The answer. Raises ``ProviderError``; cancellation is let through."""
+        ...
+
+    def stream(self, request: Request) -> AsyncIterator[Delta | Response]:
+        """Deltas in order, then the complete ``Response`` as the last item."""
+        ...
+
+    async def aclose(self) -> None:
+        """Release connections."""
+        ...
+
+
+class Embedder(Protocol):
+    """Texts to unit vectors.
+
+    Attributes:
+        name: Model name.
+        fingerprint: Digest of the weights and settings.
+    """
+
+    name: str
+    fingerprint: str
+
+    def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        """One vector per text ``[texts, dimensions]``, in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A call that is about to be sent.
+
+    Attributes:
+        unit: Step path or ``case:<id>#<repeat>``; with ``ordinal`` and ``request`` the call's identity.
+        ordinal: 0-based number of the call inside its unit.
+        request: Request digest.
+        attempt: 1-based.
+    """
+
+    unit: str
+    ordinal: int
+    request: str
+    attempt: int
+    provider: str
+    model: str
+    reserved_nanousd: int = 0
+    reserved_tokens: int = 0
+
+
+class CallLog(Protocol):
+    """Where calls are journalled before and after they are sent; answers what is known already."""
+
+    def next_ordinal(self) -> int:
+        """Number of the unit's next call, from 0."""
+        ...
+
+    def answered(self, ordinal: int, request: str) -> Response | None:
+        """The durable answer to this very call from before a crash, or None."""
+        ...
+
+    def attempts_so_far(self, ordinal: int, request: str) -> int:
+        """Tries of this call that the journal knows, whatever became of them."""
+        ...
+
+    async def begin(self, call: Begun, *, wait: bool) -> None:
+        """Journal the call; durable when it returns if ``wait``."""
+        ...
+
+    async def done(self, call: Begun, response: Response, *, cost_nanousd: int) -> None:
+        """Journal the answer; durable when it returns."""
+        ...
+
+    async def fail(self, call: Begun, error: ProviderError, *, cost_nanousd: int) -> None:
+        """Journal the failure; durable when it returns."""
+        ...

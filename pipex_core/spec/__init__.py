@@ -1,0 +1,1 @@
+"""Pipeline files: text in, checked plans out."""

@@ -1,0 +1,1 @@
+"""Estimates, paired comparisons and agreement, as pure functions over numbers."""

@@ -1,0 +1,45 @@
+"""Fences around every test: no network but loopback, no provider keys, no settings of the developer's shell."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+root = Path(__file__).resolve().parents[1]
+loopback = ("127.", "::1", "localhost")
+foreign_settings = ("PIPELINE_", "PIPEX_", "ANTHROPIC_", "GEMINI_", "GOOGLE_", "CLAUDE_", "DAGSTER_")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(foreign_settings) and name != "PIPEX_SHARED_DATA":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def only_loopback() -> Any:
+    real = socket.socket.connect
+
+    def connect(self: socket.socket, address: Any) -> None:
+        host = address[0] if isinstance(address, tuple) else str(address)
+        if self.family != socket.AF_UNIX and not str(host).startswith(loopback):
+            raise ConnectionRefusedError(f"tests talk to loopback only, not to {host}")
+        real(self, address)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(socket.socket, "connect", connect)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """Folder of the real data sets and conformance vectors, which are not part of the repository."""
+    data = os.environ.get("PIPEX_SHARED_DATA")
+    folder = Path(data).parent if data else root.parent / "shared"
+    if not (folder / "data").is_dir():
+        pytest.skip(f"the shared data sets are not at {folder}")
+    return folder
