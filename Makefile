@@ -1,0 +1,63 @@
+# Every target sets up what it needs: a clone and Python 3.11+ are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export DAGSTER_HOME := $(CURDIR)/.dagster_home
+
+.PHONY: help demo dev test check lint types imports cov bench docs lock clean
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("pipex needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	@echo "Setting up $(VENV) from requirements.lock (about a minute) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DAGSTER_HOME)/dagster.yaml: dagster.yaml
+	@mkdir -p $(DAGSTER_HOME)
+	@cp dagster.yaml $@
+
+demo: $(READY) $(DAGSTER_HOME)/dagster.yaml  ## Evaluate the shipped suites on the shipped targets and compare them
+	@$(BIN)/pipex-dagster demo
+
+dev: $(READY) $(DAGSTER_HOME)/dagster.yaml  ## Open the Dagster UI with daemon on http://127.0.0.1:3000
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev -h 127.0.0.1 -p 3000 -w workspace.yaml
+
+test: $(READY)  ## Run all tests
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -q
+
+check: lint types imports test  ## Format, lint, types, import contracts, declared dependencies, tests
+
+lint: $(READY)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+types: $(READY)
+	@$(BIN)/mypy
+
+imports: $(READY)
+	@$(BIN)/lint-imports
+	@$(BIN)/deptry .
+
+cov: $(READY)  ## Tests with both coverage gates
+	@$(BIN)/coverage erase
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -q --cov --cov-report=
+	@$(BIN)/coverage report
+	@$(BIN)/coverage report --fail-under=100 --omit='pipex_core/adapters/*,pipex_core/app/*,pipex_core/cli/*,pipex_dagster/*'
+
+bench: $(READY)  ## Run the benchmarks, JSON into benchmarks/results/
+	@$(BIN)/python -m benchmarks
+
+docs: $(READY)  ## Check links, anchors and code of the docs
+	@$(BIN)/python -m pytest -q tests/e2e/test_docs.py
+
+lock:  ## Resolve the dependencies anew into requirements.lock (needs uv)
+	@uv pip compile pyproject.toml --group dev --universal -p 3.11 --generate-hashes --no-strip-extras --no-header --no-annotate -q -o requirements.lock
+
+clean:  ## Remove what runs left behind, not the environment
+	@rm -rf .dagster_home .pipex results checkpoints outputs workspace .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
