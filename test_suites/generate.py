@@ -28,7 +28,9 @@ boxes = ("boxes", "crates", "bags", "trays")
 def _multiply(rng: random.Random) -> tuple[str, int, int]:
     n, each = rng.randint(2, 12), rng.randint(3, 25)
     box, good = rng.choice(boxes), rng.choice(goods)
-    text = f"A shop has {n} {box}. Each of them holds {each} {good}. How many {good} are there in all?"
+    text = (
+        f"A shop has {n} {box}. Each of them holds {each} {good}. How many {good} are there in all?"
+    )
     return text, n * each, 1
 
 
@@ -224,7 +226,9 @@ def text_of(cases: Iterator[Case]) -> str:
 
 def main() -> int:
     """Write the suites, or compare them with ``--check``."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--check", action="store_true", help="compare only; 1 when a file differs")
     check = parser.parse_args().check
     differing = []

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,15 @@ import pytest
 
 root = Path(__file__).resolve().parents[1]
 loopback = ("127.", "::1", "localhost")
-foreign_settings = ("PIPELINE_", "PIPEX_", "ANTHROPIC_", "GEMINI_", "GOOGLE_", "CLAUDE_", "DAGSTER_")
+foreign_settings = (
+    "PIPELINE_",
+    "PIPEX_",
+    "ANTHROPIC_",
+    "GEMINI_",
+    "GOOGLE_",
+    "CLAUDE_",
+    "DAGSTER_",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +29,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def only_loopback() -> Any:
+def only_loopback() -> Iterator[None]:
     real = socket.socket.connect
 
     def connect(self: socket.socket, address: Any) -> None:

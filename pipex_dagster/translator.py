@@ -1,0 +1,135 @@
+"""The one place for names in Dagster: asset keys, op names, partitions, groups, tags, metadata and failures.
+
+Users who want other names subclass ``PipexTranslator`` and override ``get_asset_spec``; nothing else in
+the package makes up a name.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import quote, unquote
+
+import dagster as dg
+
+from pipex_core.errors import PipexError, ProviderError, StoreError
+
+Layer = Literal["suite", "responses", "scores", "summary", "verdict", "leaderboard"]
+layers: Sequence[Layer] = ("suite", "responses", "scores", "summary", "verdict", "leaderboard")
+
+targets_partitions = "pipex_targets"
+longest_partition = 120
+longest_name = 100
+partition_safe = "._:@-"
+
+descriptions: Mapping[Layer, str] = {
+    "suite": "The cases, read from the files of the suite. Its data version is the digest of the cases.",
+    "responses": "What the target answered. Answers whose key is known are carried over, never bought again.",
+    "scores": "One row per case, repeat and metric: a number, or the reason why there is none.",
+    "summary": "Means with coverage, bounds and intervals, per metric and slice.",
+    "verdict": "The gate's word on this target, against the champion; its rules are the checks.",
+    "leaderboard": "All targets of the suite side by side, the champion marked.",
+}
+kinds: Mapping[Layer, set[str]] = {
+    "suite": {"yaml"},
+    "responses": {"parquet", "llm"},
+    "scores": {"parquet"},
+    "summary": {"parquet"},
+    "verdict": {"parquet"},
+    "leaderboard": {"parquet"},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteAsset:
+    """What an asset of a suite is named and described from.
+
+    Attributes:
+        code_version: Changes exactly when the layer's own code or options change.
+    """
+
+    suite_id: str
+    layer: Layer
+    title: str
+    description: str | None = None
+    code_version: str | None = None
+    deps: Sequence[dg.AssetKey] = ()
+    partitions_def: dg.PartitionsDefinition[str] | None = None
+
+
+class PipexTranslator:
+    """Names and descriptions of everything that pipex shows in Dagster."""
+
+    def asset_key(self, suite_id: str, layer: Layer) -> dg.AssetKey:
+        """Key of one layer of a suite; the role stands last because the lineage view shows only that."""
+        return dg.AssetKey([slug(suite_id), layer])
+
+    def get_asset_spec(self, asset: SuiteAsset) -> dg.AssetSpec:
+        """The spec of one asset: override this to change keys, groups, owners, tags or texts."""
+        about = descriptions[asset.layer]
+        if asset.layer == "suite" and asset.description:
+            about = f"{asset.description}\n\n{about}"
+        return dg.AssetSpec(
+            self.asset_key(asset.suite_id, asset.layer),
+            deps=asset.deps,
+            description=about,
+            group_name=slug(asset.suite_id),
+            code_version=asset.code_version,
+            kinds=kinds[asset.layer],
+            tags={"pipex/suite": slug(asset.suite_id), "pipex/layer": asset.layer},
+            metadata={"pipex/suite_name": asset.title},
+            partitions_def=asset.partitions_def,
+        )
+
+
+def slug(name: str) -> str:
+    """``name`` with every character that Dagster refuses in names as ``_``; never empty, at most 100 long."""
+    safe = re.sub(r"[^A-Za-z0-9_]", "_", name)[:longest_name]
+    return safe or "_"
+
+
+def op_name(pipeline: str, step: str) -> str:
+    """Name of the op definition of a step: unique over all jobs and assets of a code location."""
+    return f"pl__{slug(pipeline)}__{slug(step)}"
+
+
+def job_name(pipeline: str) -> str:
+    """Name of the job of a pipeline."""
+    return f"plg__{slug(pipeline)}"
+
+
+def partition_of(target: str) -> str:
+    """The partition key of a target: its name, with characters that break keys or paths percent-encoded.
+
+    Raises:
+        ValueError: The encoded name is longer than 120 characters.
+    """
+    key = quote(target, safe=partition_safe).replace("...", "%2E%2E%2E").replace("~", "%7E")
+    if not key or len(key) > longest_partition:
+        raise ValueError(
+            f"the target name {target!r} makes a partition key of {len(key)} characters"
+        )
+    return key
+
+
+def target_of(partition: str) -> str:
+    """The target's readable name; the inverse of ``partition_of``."""
+    return unquote(partition)
+
+
+def failure_of(error: PipexError, *, next_step: str = "") -> dg.Failure:
+    """The error as Dagster shows it: the code, what happened and what to do, never retried by Dagster.
+
+    The core has already retried what a retry can help, so a second layer would only multiply bills.
+    """
+    metadata: dict[str, Any] = {"code": error.code, "retryable": error.retryable}
+    if isinstance(error, ProviderError):
+        metadata |= {"provider": error.provider, "model": error.model, "status": error.status or 0}
+    if next_step:
+        metadata["next"] = dg.MetadataValue.md(next_step)
+    return dg.Failure(f"{error.code}: {error.message}", metadata=metadata, allow_retries=False)
+
+
+def may_run_again(error: PipexError) -> bool:
+    """Whether one fresh attempt of the op can help: the store hiccuped or a worker died."""
+    return isinstance(error, StoreError) and error.code in {"storage_error", "worker_died"}
