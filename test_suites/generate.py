@@ -59,8 +59,10 @@ def _share(rng: random.Random) -> tuple[str, int, int]:
     people, each = rng.randint(2, 9), rng.randint(3, 20)
     good = rng.choice(goods)
     return (
-        f"{people * each} {good} are shared equally among {people} friends. "
-        f"How many {good} does each friend get?",
+        (
+            f"{people * each} {good} are shared equally among {people} friends. "
+            f"How many {good} does each friend get?"
+        ),
         each,
         1,
     )
@@ -71,8 +73,10 @@ def _revenue(rng: random.Random) -> tuple[str, int, int]:
     b, price = rng.randint(2, a - 2), rng.randint(2, 9)
     who, good = rng.choice(names), rng.choice(goods)
     return (
-        f"{who} has {a} {good} and keeps {b} of them. {who} sells the rest for {price} dollars each. "
-        f"How many dollars does {who} earn?",
+        (
+            f"{who} has {a} {good} and keeps {b} of them. {who} sells the rest for {price} dollars each. "
+            f"How many dollars does {who} earn?"
+        ),
         (a - b) * price,
         2,
     )
@@ -82,8 +86,10 @@ def _restock(rng: random.Random) -> tuple[str, int, int]:
     have, n, each = rng.randint(4, 50), rng.randint(2, 8), rng.randint(3, 12)
     box, good = rng.choice(boxes), rng.choice(goods)
     return (
-        f"A shelf holds {have} {good}. Then {n} {box} with {each} {good} each arrive. "
-        f"How many {good} are there now?",
+        (
+            f"A shelf holds {have} {good}. Then {n} {box} with {each} {good} each arrive. "
+            f"How many {good} are there now?"
+        ),
         have + n * each,
         2,
     )
