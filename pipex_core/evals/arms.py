@@ -1,0 +1,322 @@
+"""A run as comparisons and gates see it: one value per case and metric, from rows of responses and scores.
+
+The unit is the case. Repeats are reduced to one value per case, then every case counts once: scored,
+failed (the target did not answer: imputed with the worst value), missing, or not applicable. Summaries,
+comparisons and gates are computed from arms and never from raw rows.
+"""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import multimode
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipex_core.evals.results import ScoreState, passes, state_of
+from pipex_core.jsonvalue import Json, parse
+from pipex_core.stats.estimates import Scale
+from pipex_core.stats.units import Floats
+
+Reducer = Literal["mean", "median", "min", "max", "mode"]
+small = "(small)"
+
+reducers: Mapping[Reducer, Callable[[Sequence[float]], float]] = {
+    "mean": lambda values: math.fsum(values) / len(values),
+    "median": lambda values: float(np.median(values)),
+    "min": min,
+    "max": max,
+    "mode": lambda values: min(multimode(values)),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricFacts:
+    """What a summary must know of a metric of the run.
+
+    Attributes:
+        name: Column name of the entry; unique in the run.
+        type: Registry name of the metric.
+    """
+
+    name: str
+    type: str
+    fingerprint: str
+    scale: Scale
+    threshold: float | None = None
+    required: bool = True
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the range has two ends."""
+        return math.isfinite(self.scale.width)
+
+    @property
+    def worst(self) -> float | None:
+        """The worst possible value, None when the range has no worst end."""
+        end = self.scale.high if self.scale.direction == "lower" else self.scale.low
+        return end if math.isfinite(end) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFacts:
+    """What compares and groups cases."""
+
+    id: str
+    case_hash: str
+    weight: float = 1.0
+    cluster: str | None = None
+    tags: tuple[str, ...] = ()
+    split: str | None = None
+    slices: Mapping[str, Json] = field(default_factory=dict)
+
+    def values_of(self, by: str) -> tuple[str, ...]:
+        """The case's values under a slicing: ``tags``, ``split``, ``cluster`` or a metadata path."""
+        match by:
+            case "tags":
+                return self.tags
+            case "split":
+                found = self.split
+            case "cluster":
+                found = self.cluster
+            case _:
+                found = self.slices.get(by)
+        return () if found is None else (str(found),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MetricArm:
+    """One metric of one run, a value per case of the arm, in its order.
+
+    Attributes:
+        states: How each case counts; None where the metric was not planned for the case.
+        values: Reduced value, [cases]; the imputed one of a failed case, NaN where there is none.
+        passed: Of the reduced value against the case's threshold, imputed values included.
+        within_variance: Variance of the repeats of a case, pooled; None without repeats.
+        flake_rate: Share of the cases whose repeats disagree on passed; None without repeats.
+        codes: Why there is no score, with the number of rows.
+    """
+
+    facts: MetricFacts
+    states: Sequence[ScoreState | None]
+    values: Floats
+    passed: Sequence[bool | None]
+    within_variance: float | None = None
+    flake_rate: float | None = None
+    codes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def counted(self) -> Sequence[int]:
+        """Positions of the cases that enter the mean: scored, or failed with an imputed value."""
+        return [i for i, value in enumerate(self.values.tolist()) if not math.isnan(value)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Arm:
+    """One run as comparisons and gates see it; quarantined cases are left out.
+
+    Attributes:
+        cases: Sorted by id.
+        passed: Whether each case passed; None when undetermined.
+        missing: Whether each case has no answer at all.
+    """
+
+    run_id: str
+    cases: Sequence[CaseFacts]
+    metrics: Mapping[str, MetricArm]
+    passed: Sequence[bool | None]
+    missing: Sequence[bool]
+
+
+def arm_of(  # noqa: PLR0913 - the settings of 6.2 and 6.3, all named
+    responses: pa.Table,
+    scores: pa.Table,
+    metrics: Iterable[MetricFacts],
+    *,
+    run_id: str,
+    reducer: Reducer = "mean",
+    impute: Literal["worst", "exclude"] = "worst",
+    cluster_by: str | None = None,
+) -> Arm:
+    """The values of a run by case.
+
+    Args:
+        responses: Rows of the run, sorted.
+        scores: Rows of the run; rows of other metrics are passed over.
+        metrics: In the order in which they are to be shown.
+        run_id: Of the run.
+        reducer: How the repeats of a case become one value.
+        impute: Whether a target failure counts with the worst value or stands outside the mean.
+        cluster_by: Path whose values form clusters where a case names none itself.
+    """
+    cases, classes = _cases(responses, cluster_by=cluster_by)
+    position = {case.id: i for i, case in enumerate(cases)}
+    rows = _score_rows(scores)
+    arms = {}
+    for facts in metrics:
+        arms[facts.name] = _metric_arm(
+            facts, rows.get(facts.name, ()), classes, position, reducer=reducer, impute=impute
+        )
+    return Arm(
+        run_id=run_id,
+        cases=cases,
+        metrics=arms,
+        passed=_passed(cases, classes, arms.values()),
+        missing=[all(c == "missing" for c in classes[case.id].values()) for case in cases],
+    )
+
+
+def slices_of(arm: Arm, by: str, *, min_slice: int = 30) -> Mapping[str, Sequence[int]]:
+    """Positions of the cases by value, in order of value; values of fewer cases are ``(small)``, last."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for i, case in enumerate(arm.cases):
+        for value in case.values_of(by):
+            found[value].append(i)
+    kept = {value: found[value] for value in sorted(found) if len(found[value]) >= min_slice}
+    rest = sorted({i for value in found if value not in kept for i in found[value]})
+    return {**kept, small: rest} if rest else kept
+
+
+def _cases(
+    responses: pa.Table, *, cluster_by: str | None
+) -> tuple[list[CaseFacts], Mapping[str, Mapping[int, str]]]:
+    kept = responses.filter(pc.invert(responses["quarantined"]))
+    names = ("case_id", "repeat", "class", "case_hash", "weight", "cluster_id", "tags", "split")
+    columns = [kept[name].to_pylist() for name in (*names, "slices")]
+    classes: dict[str, dict[int, str]] = {}
+    cases: list[CaseFacts] = []
+    for case_id, repeat, word, case_hash, weight, cluster, tags, split, slices in zip(
+        *columns, strict=True
+    ):
+        if case_id not in classes:
+            by_path = {} if slices == "{}" else parse(slices)
+            cases.append(
+                CaseFacts(
+                    id=case_id,
+                    case_hash=case_hash,
+                    weight=weight,
+                    cluster=cluster or _cluster(by_path, cluster_by),
+                    tags=tuple(tags or ()),
+                    split=split,
+                    slices=by_path,
+                )
+            )
+        classes.setdefault(case_id, {})[repeat] = word
+    cases.sort(key=lambda case: case.id)
+    return cases, classes
+
+
+def _cluster(by_path: Mapping[str, Json], path: str | None) -> str | None:
+    value = by_path.get(path) if path is not None else None
+    return None if value is None else str(value)
+
+
+_ScoreRow = tuple[str, int, str, str | None, float | None, float | None]
+
+
+def _score_rows(scores: pa.Table) -> Mapping[str, Sequence[_ScoreRow]]:
+    """(case, repeat, status, code, score, threshold) by metric: rows of cases, without submetrics."""
+    level = pc.equal(scores["level"].cast(pa.string()), "case")
+    kept = scores.filter(pc.and_(level, pc.is_null(scores["submetric"])))
+    names = ("metric", "case_id", "repeat", "status", "code", "score", "threshold")
+    found: dict[str, list[_ScoreRow]] = defaultdict(list)
+    for metric, *row in zip(*(kept[name].to_pylist() for name in names), strict=True):
+        found[metric].append(tuple(row))
+    return found
+
+
+def _metric_arm(
+    facts: MetricFacts,
+    rows: Iterable[_ScoreRow],
+    classes: Mapping[str, Mapping[int, str]],
+    position: Mapping[str, int],
+    *,
+    reducer: Reducer,
+    impute: str,
+) -> MetricArm:
+    worst = facts.worst if impute == "worst" else None
+    states: list[ScoreState | None] = [None] * len(position)
+    passed: list[bool | None] = [None] * len(position)
+    values = np.full(len(position), math.nan)
+    by_case: dict[str, list[_ScoreRow]] = defaultdict(list)
+    codes: Counter[str] = Counter()
+    for row in rows:
+        if row[0] in position:
+            by_case[row[0]].append(row)
+            if row[3] is not None:
+                codes[row[3]] += 1
+    spreads: list[tuple[float, int]] = []
+    flaky: list[bool] = []
+    for case_id, of_case in by_case.items():
+        i = position[case_id]
+        state, samples = _samples(of_case, classes[case_id], worst=worst)
+        states[i] = state
+        if samples:
+            threshold, direction = of_case[0][5], facts.scale.direction
+            values[i] = reducers[reducer](samples)
+            passed[i] = passes(float(values[i]), threshold=threshold, direction=direction)
+            if len(samples) > 1:
+                spreads.append((float(np.var(samples, ddof=1)), len(samples) - 1))
+                flags = {passes(x, threshold=threshold, direction=direction) for x in samples}
+                flaky.append(len(flags) > 1)
+    return MetricArm(
+        facts=facts,
+        states=states,
+        values=values,
+        passed=passed,
+        within_variance=_pooled(spreads),
+        flake_rate=sum(flaky) / len(flaky) if flaky else None,
+        codes=dict(sorted(codes.items())),
+    )
+
+
+def _samples(
+    rows: Sequence[_ScoreRow], classes: Mapping[int, str], *, worst: float | None
+) -> tuple[ScoreState, list[float]]:
+    """State of the case and the repeats that enter its value: at least half must be known."""
+    marks = [
+        state_of(status=status, code=code, response_class=classes[repeat])
+        for _, repeat, status, code, _, _ in rows
+    ]
+    known = [mark for mark in marks if mark in ("scored", "failed")]
+    asked = len(marks) - marks.count("na")
+    if not asked:
+        return "na", []
+    if not known or 2 * len(known) < asked:
+        return "missing", []
+    samples = [
+        row[4] if mark == "scored" else worst
+        for row, mark in zip(rows, marks, strict=True)
+        if mark in ("scored", "failed")
+    ]
+    return ("scored" if "scored" in known else "failed"), [x for x in samples if x is not None]
+
+
+def _pooled(spreads: Sequence[tuple[float, int]]) -> float | None:
+    freedom = sum(weight for _, weight in spreads)
+    return math.fsum(v * weight for v, weight in spreads) / freedom if freedom else None
+
+
+def _passed(
+    cases: Sequence[CaseFacts],
+    classes: Mapping[str, Mapping[int, str]],
+    metrics: Iterable[MetricArm],
+) -> list[bool | None]:
+    """Passed when every required metric with a threshold passed; failed when one failed."""
+    required = [one for one in metrics if one.facts.required]
+    found: list[bool | None] = []
+    for i, case in enumerate(cases):
+        flags = [
+            one.passed[i]
+            for one in required
+            if one.states[i] and (one.facts.threshold, one.passed[i]) != (None, None)
+        ]
+        failures = all(word == "target_failure" for word in classes[case.id].values())
+        if failures or False in flags:
+            found.append(False)
+        else:
+            found.append(True if flags and None not in flags else None)
+    return found
