@@ -16,9 +16,8 @@ Floats = npt.NDArray[np.float64]
 Numbers = Sequence[float] | npt.NDArray[np.float64]
 Labels = Sequence[Hashable | None]
 
-rounding = (
-    1e-12  # relative: thousands of roundings of a double, far below any difference that matters
-)
+rounding = 1e-12  # relative: thousands of roundings of a double, below any real difference
+negligible = 1e-300  # absolute, and still far enough from underflow to divide by
 
 
 def floats(values: Numbers) -> Floats:
@@ -128,18 +127,23 @@ class Units:
         """
         if self.count == 1:
             return math.inf
-        squares = exact_sum(self.residuals**2) * self.count / (self.count - 1)
-        return math.sqrt(squares) / exact_sum(self.weights)
+        scaled, largest = self._scaled()
+        squares = exact_sum(scaled**2) * self.count / (self.count - 1)
+        return largest * math.sqrt(squares) / exact_sum(self.weights)
 
     @property
     def skewness(self) -> float:
         """Third central moment of the residuals by the 3/2 power of the second; 0 when constant."""
         if self.constant:
             return 0.0
-        # Scaled first: a cube of a tiny residual would underflow.
-        scaled = self.residuals / np.abs(self.residuals).max()
+        scaled, _ = self._scaled()
         second = exact_sum(scaled**2) / self.count
         return exact_sum(scaled**3) / self.count / math.pow(second, 1.5)
+
+    def _scaled(self) -> tuple[Floats, float]:
+        """The residuals in units of the largest: squares and cubes of tiny ones would underflow."""
+        largest = float(np.abs(self.residuals).max())
+        return (self.residuals / largest if largest else self.residuals), largest
 
 
 def units_of(
@@ -171,7 +175,7 @@ def units_of(
         sums=sums,
         weights=by_weight,
         residuals=residuals,
-        constant=bool(np.abs(residuals).max() <= rounding * largest),
+        constant=bool(np.abs(residuals).max() <= max(rounding * largest, negligible)),
     )
 
 

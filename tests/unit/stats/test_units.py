@@ -89,6 +89,14 @@ def test_the_skewness_of_tiny_values_does_not_underflow() -> None:
     assert units_of([0.0, 0.0, 0.0, 1e-200]).skewness == pytest.approx(2 / math.sqrt(3))
 
 
+def test_the_standard_error_of_tiny_values_does_not_underflow() -> None:
+    assert units_of([0.0, 2e-200]).se == pytest.approx(1e-200)
+
+
+def test_values_too_small_to_divide_by_are_constant() -> None:
+    assert units_of([0.0, 2.3e-308]).constant
+
+
 def test_the_standard_deviation_divides_by_one_less() -> None:
     assert standard_deviation(np.array([1.0, 3.0])) == pytest.approx(math.sqrt(2))
     assert standard_deviation(np.array([5.0])) is None
