@@ -1,0 +1,320 @@
+"""Blobs and journals as local files: whole or absent, durable when a call returns, one writer per scope.
+
+A blob is written to a temporary file, synced, renamed and its folder synced. A journal is a folder of
+segments beside a lock file, whose ``flock`` makes the writer single and whose text is the epoch.
+"""
+
+import errno
+import fcntl
+import os
+import re
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from pipex_core.errors import RunLocked, StoreError
+from pipex_core.ports import AppendLog, BlobStore, Faults
+
+unfinished = ".put-"
+segment_name = re.compile(r"\d{6,}-\d{6,}\.seg")
+safe_id = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
+full_errors = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+lockless_errors = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS})
+poll_s = 0.05
+
+
+class LocalBlobs:
+    """A ``BlobStore`` in one folder, which is made when the first value is stored.
+
+    Attributes:
+        root: The folder. Everything below it belongs to the store.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], *, faults: Faults | None = None) -> None:
+        self.root = Path(root)
+        self._faults = faults
+
+    def put(self, key: str, data: bytes) -> None:
+        target = self._path(key)
+        with _store_errors(f"cannot store {key}"):
+            _make_folders(target.parent)
+            descriptor, temporary = tempfile.mkstemp(prefix=unfinished, dir=target.parent)
+            try:
+                try:
+                    _write_all(descriptor, data)
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+                self._hit("store.before_rename")
+                Path(temporary).replace(target)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
+            self._hit("store.after_rename")
+            _sync_folder(target.parent)
+
+    def get(self, key: str) -> bytes:
+        try:
+            with _store_errors(f"cannot read {key}"):
+                return self._path(key).read_bytes()
+        except StoreError as exc:
+            if isinstance(exc.__cause__, FileNotFoundError | NotADirectoryError):
+                raise StoreError(f"{key} is not stored", code="not_found") from exc
+            raise
+
+    def exists(self, key: str) -> bool:
+        return self._path(key).is_file()
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        keys = [
+            Path(folder, name).relative_to(self.root).as_posix()
+            for folder, _, names in os.walk(self.root)
+            for name in names
+            if not name.startswith(unfinished)
+        ]
+        return iter(sorted(key for key in keys if key.startswith(prefix)))
+
+    def delete(self, key: str) -> None:
+        target = self._path(key)
+        with _store_errors(f"cannot delete {key}"):
+            target.unlink(missing_ok=True)
+            if target.parent.is_dir():
+                _sync_folder(target.parent)
+
+    def url(self, key: str = "") -> str:
+        return str(self._path(key) if key else self.root)
+
+    def _path(self, key: str) -> Path:
+        parts = key.split("/")
+        if any(part in {"", ".", ".."} or "\0" in part for part in parts):
+            raise StoreError(f"{key!r} is not a key", code="path_denied")
+        if parts[-1].startswith(unfinished):
+            raise StoreError(f"{key!r} is the name of an unfinished write", code="path_denied")
+        return self.root.joinpath(*parts)
+
+    def _hit(self, point: str) -> None:
+        if self._faults is not None:
+            self._faults.hit(point)
+
+
+class LocalJournals:
+    """A ``JournalStore`` below one folder: ``<run_id>/run.json``, ``<run_id>/journal/<scope>/``, ...
+
+    Args:
+        lock_wait_s: How long a second opener of a scope waits for the first one to let go.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        *,
+        lock_wait_s: float = 3.0,
+        faults: Faults | None = None,
+    ) -> None:
+        self.root = Path(root)
+        self._lock_wait_s = lock_wait_s
+        self._faults = faults
+
+    def open_log(self, run_id: str, scope: str) -> AppendLog:
+        folder = self._scope(run_id, scope)
+        with _store_errors(f"cannot open the journal of run {run_id}"):
+            _make_folders(folder)
+            lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                self._lock(lock, run_id)
+                epoch = _next_epoch(lock, _segments(folder))
+                _sync_folder(folder)
+            except BaseException:
+                os.close(lock)
+                raise
+        return LocalLog(folder, lock=lock, epoch=epoch, faults=self._faults)
+
+    def read_log(self, run_id: str, scope: str) -> Sequence[tuple[str, bytes]]:
+        folder = self._scope(run_id, scope)
+        with _store_errors(f"cannot read the journal of run {run_id}"):
+            return [(name, (folder / name).read_bytes()) for name in _segments(folder)]
+
+    def runs(self) -> Sequence[str]:
+        return sorted(path.parent.name for path in self.root.glob("*/run.json"))
+
+    def blobs(self, run_id: str) -> BlobStore:
+        return LocalBlobs(self._run(run_id), faults=self._faults)
+
+    def _run(self, run_id: str) -> Path:
+        if not safe_id.fullmatch(run_id):
+            raise StoreError(f"{run_id!r} is not a run id", code="path_denied")
+        return self.root / run_id
+
+    def _scope(self, run_id: str, scope: str) -> Path:
+        encoded = quote(scope, safe="")
+        # quote leaves dots alone, and a scope must not be able to name a parent folder.
+        return self._run(run_id) / "journal" / encoded.replace(".", "%2E")
+
+    def _lock(self, lock: int, run_id: str) -> None:
+        tries = max(int(self._lock_wait_s / poll_s), 0) + 1
+        for remaining in reversed(range(tries)):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if remaining:
+                    threading.Event().wait(poll_s)
+                continue
+            except OSError as exc:
+                if exc.errno in lockless_errors:
+                    message = f"the file system of {self.root} has no locks; use a local one"
+                    raise StoreError(message, code="unsupported_filesystem") from exc
+                raise
+            return
+        holder = os.pread(lock, 400, 0).decode("utf-8", "replace").split()[1:]
+        who = f"process {holder[0]} on {holder[1]}" if len(holder) > 1 else "another process"
+        raise RunLocked(f"run {run_id} is being written by {who}; wait for it or stop it")
+
+
+class LocalLog:
+    """An ``AppendLog`` in one folder; holds the lock until it is closed or its process ends."""
+
+    def __init__(self, folder: Path, *, lock: int, epoch: int, faults: Faults | None) -> None:
+        self._folder = folder
+        self._lock: int | None = lock
+        self._epoch = epoch
+        self._faults = faults
+        self._name = ""
+        self._segment: int | None = None
+        self._durable = 0
+        self._failed: StoreError | None = None
+
+    @property
+    def epoch(self) -> int:
+        return self._epoch
+
+    def segments(self) -> Sequence[str]:
+        return _segments(self._folder)
+
+    def read(self, name: str) -> bytes:
+        with _store_errors(f"cannot read segment {name}"):
+            return (self._folder / name).read_bytes()
+
+    def cut(self, name: str, length: int) -> None:
+        path = self._folder / name
+        with _store_errors(f"cannot cut segment {name}"):
+            torn = os.open(f"{path}.torn", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            try:
+                _write_all(torn, path.read_bytes()[length:])
+                os.fsync(torn)
+            finally:
+                os.close(torn)
+            os.truncate(path, length)
+            with path.open("rb") as segment:
+                os.fsync(segment.fileno())
+            _sync_folder(self._folder)
+
+    def append(self, name: str, data: bytes) -> None:
+        if self._failed is not None or self._lock is None:
+            raise self._failed or StoreError("the journal is closed")
+        try:
+            with _store_errors(f"cannot append to segment {name}"):
+                segment, is_new = self._open(name)
+                if self._faults is not None:
+                    self._faults.hit("journal.write")
+                _write_all(segment, data)
+                os.fdatasync(segment)
+                if is_new:
+                    _sync_folder(self._folder)
+        except StoreError as exc:
+            self._failed = exc
+            self._undo(exc)
+            raise
+        self._durable += len(data)
+
+    def close(self) -> None:
+        if self._segment is not None:
+            os.close(self._segment)
+            self._segment = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _open(self, name: str) -> tuple[int, bool]:
+        if self._segment is not None and name == self._name:
+            return self._segment, False
+        if self._segment is not None:
+            os.close(self._segment)
+            self._segment = None
+        if not segment_name.fullmatch(name):
+            raise StoreError(f"{name!r} is not the name of a segment", code="path_denied")
+        path = self._folder / name
+        is_new = not path.exists()
+        self._segment = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._name = name
+        self._durable = os.fstat(self._segment).st_size
+        return self._segment, is_new
+
+    def _undo(self, failure: StoreError) -> None:
+        """Cut what a failed append left; when even that fails, opening finds it as a torn tail."""
+        if self._segment is None:
+            return
+        try:
+            os.ftruncate(self._segment, self._durable)
+            os.fsync(self._segment)
+        except OSError as exc:
+            failure.add_note(f"and the incomplete record could not be cut off: {exc}")
+
+
+def _next_epoch(lock: int, segments: Sequence[str]) -> int:
+    """One more than every epoch so far, written down under the lock."""
+    words = os.pread(lock, 400, 0).decode("utf-8", "replace").split()
+    kept = int(words[0]) if words and words[0].isdigit() else 0
+    # A power loss may have torn the number; the names of the segments know it too.
+    epoch = max([kept, *(int(name.partition("-")[0]) for name in segments)]) + 1
+    text = f"{epoch} {os.getpid()} {socket.gethostname()}\n".encode()
+    os.pwrite(lock, text, 0)
+    os.ftruncate(lock, len(text))
+    os.fsync(lock)
+    return epoch
+
+
+def _segments(folder: Path) -> list[str]:
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except FileNotFoundError:
+        return []
+    return sorted(name for name in names if segment_name.fullmatch(name))
+
+
+def _make_folders(folder: Path) -> None:
+    """Make a folder and its parents, each durably; only the owner may look inside."""
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for new in reversed(missing):
+        new.mkdir(mode=0o700, exist_ok=True)
+        _sync_folder(new.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+@contextmanager
+def _store_errors(what: str) -> Iterator[None]:
+    """Errors of the operating system as ours."""
+    try:
+        yield
+    except OSError as exc:
+        code = "storage_full" if exc.errno in full_errors else "storage_error"
+        raise StoreError(f"{what}: {exc.strerror or exc}", code=code) from exc

@@ -1,0 +1,191 @@
+"""Verified snapshots of a run: saved means read back and found equal.
+
+A checkpoint is an envelope around the state after a step. It bounds what is lost when a journal is
+lost, and proves how much of the journal there must be. The newest ones are kept; a newer one is
+verified before an older one goes.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pipex_core.errors import StoreError
+from pipex_core.jsonvalue import Json, canonical_bytes, digest_bytes, parse
+from pipex_core.ports import BlobStore, Faults
+
+checkpoint_schema = "2.0"
+kept = 5
+
+Verdict = Literal["ok", "missing", "damaged", "too_new"]
+
+_name = re.compile(r"checkpoints/(\d{8,})-([0-9a-f]{16})\.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointRef:
+    """A checkpoint by name.
+
+    Attributes:
+        seq: Number within the run, from 1.
+        sha16: First 16 digits of the SHA-256 of the file.
+    """
+
+    seq: int
+    sha16: str
+
+    @property
+    def key(self) -> str:
+        """Where the run keeps it."""
+        return f"checkpoints/{self.seq:08d}-{self.sha16}.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """The state of a run after a step.
+
+    Attributes:
+        seq: Number within the run, from 1; grows only.
+        epoch: Of the process that saved it.
+        journal_n: Records that were durable in the journal when it was saved.
+        step_digests: Finished step to the digest of what it did.
+        created_at: ISO 8601, for display.
+        payload: ``records`` (stored form by step), ``variables``, ``ledger``.
+    """
+
+    run_id: str
+    root_run_id: str
+    workflow: str
+    seq: int
+    epoch: int
+    journal_n: int
+    plan_digest: str
+    inputs_digest: str
+    created_at: str
+    payload: Mapping[str, Json]
+    step_digests: Mapping[str, str]
+    prev_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A checkpoint that verifies.
+
+    Attributes:
+        damaged: Newer ones that were passed over because they do not verify.
+    """
+
+    checkpoint: Checkpoint
+    sha256: str
+    damaged: Sequence[CheckpointRef] = ()
+
+
+class Checkpoints:
+    """The checkpoints of one run in its blob store."""
+
+    def __init__(self, blobs: BlobStore, *, faults: Faults) -> None:
+        self._blobs = blobs
+        self._faults = faults
+
+    def save(self, checkpoint: Checkpoint) -> CheckpointRef:
+        """Store a checkpoint, read it back, and drop the oldest ones.
+
+        Raises:
+            StoreError: ``checkpoint_not_saved``, the store failed or does not hold what was written;
+                ``checkpoint_conflict``, another state has this number.
+        """
+        data = canonical_bytes(_envelope(checkpoint))
+        ref = CheckpointRef(seq=checkpoint.seq, sha16=digest_bytes(data)[:16])
+        others = [other for other in self.versions() if other.seq == ref.seq]
+        if others and others != [ref]:
+            message = f"checkpoint {ref.seq} of run {checkpoint.run_id} exists with another content"
+            raise StoreError(message, code="checkpoint_conflict")
+        self._faults.hit("checkpoint.before_save")
+        try:
+            self._blobs.put(ref.key, data)
+            back = self._blobs.get(ref.key)
+        except StoreError as exc:
+            message = (
+                f"checkpoint {ref.seq} of run {checkpoint.run_id} was not saved: {exc.message}"
+            )
+            raise StoreError(message, code="checkpoint_not_saved", detail=exc.code) from exc
+        if back != data:
+            message = f"checkpoint {ref.seq} of run {checkpoint.run_id} reads back differently"
+            raise StoreError(message, code="checkpoint_not_saved", detail="read_back")
+        self._faults.hit("checkpoint.after_save")
+        self._rotate()
+        return ref
+
+    def versions(self) -> Sequence[CheckpointRef]:
+        """All of them, newest first."""
+        found = [_name.fullmatch(key) for key in self._blobs.list("checkpoints/")]
+        refs = [CheckpointRef(seq=int(name[1]), sha16=name[2]) for name in found if name]
+        return sorted(refs, key=lambda ref: (ref.seq, ref.sha16), reverse=True)
+
+    def verify(self, ref: CheckpointRef) -> Verdict:
+        """Whether a checkpoint is what was saved, and this program can read it."""
+        try:
+            self._read(ref)
+        except StoreError as exc:
+            return _verdicts[exc.code]
+        return "ok"
+
+    def load(self, seq: int) -> Loaded:
+        """One checkpoint.
+
+        Raises:
+            StoreError: ``not_found``, ``checkpoint_damaged`` or ``schema_too_new``.
+        """
+        for ref in self.versions():
+            if ref.seq == seq:
+                return self._read(ref)
+        raise StoreError(f"there is no checkpoint {seq}", code="not_found")
+
+    def latest(self) -> Loaded | None:
+        """The newest checkpoint that verifies; None when none does.
+
+        Raises:
+            StoreError: ``schema_too_new``, a newer program saved the newest one.
+        """
+        damaged: list[CheckpointRef] = []
+        for ref in self.versions():
+            try:
+                found = self._read(ref)
+            except StoreError as exc:
+                if exc.code == "schema_too_new":
+                    raise
+                damaged.append(ref)
+            else:
+                return Loaded(checkpoint=found.checkpoint, sha256=found.sha256, damaged=damaged)
+        return None
+
+    def _read(self, ref: CheckpointRef) -> Loaded:
+        data = self._blobs.get(ref.key)
+        sha256 = digest_bytes(data)
+        if not sha256.startswith(ref.sha16):
+            raise StoreError(f"checkpoint {ref.seq} was changed", code="checkpoint_damaged")
+        envelope = parse(data.decode("utf-8", "surrogatepass"))
+        if envelope["schema"] != checkpoint_schema:
+            message = f"checkpoint {ref.seq} has schema {envelope['schema']}, which is newer"
+            raise StoreError(message, code="schema_too_new")
+        fields = {name: envelope[name] for name in Checkpoint.__slots__}
+        return Loaded(checkpoint=Checkpoint(**fields), sha256=sha256)
+
+    def _rotate(self) -> None:
+        """Drop all but the newest; the one just saved was verified, so there is a newer good one."""
+        for ref in self.versions()[kept:]:
+            self._blobs.delete(ref.key)
+
+
+_verdicts: Mapping[str, Verdict] = {
+    "not_found": "missing",
+    "checkpoint_damaged": "damaged",
+    "schema_too_new": "too_new",
+    "storage_error": "missing",
+}
+
+
+def _envelope(checkpoint: Checkpoint) -> dict[str, Json]:
+    fields = {name: getattr(checkpoint, name) for name in Checkpoint.__slots__}
+    payload = digest_bytes(canonical_bytes(checkpoint.payload))
+    return {**fields, "schema": checkpoint_schema, "payload_sha256": payload}

@@ -1,0 +1,187 @@
+"""What a journal says: records -> state. Everything that a resumed run knows comes from here.
+
+A call with a durable ``done`` is answered; one that was begun in an earlier process and has no end is in
+doubt: it counts as spent, because it may have been billed, and may be sent again. A unit that ended
+well is finished; one that failed starts over without its own answers (they are what failed), while
+finished units inside it stay finished.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from pipex_core.engine.frames import Record
+from pipex_core.errors import StoreError
+from pipex_core.jsonvalue import Json
+
+journal_schema: Final = "pipex.journal/1"
+passed_over: Final = frozenset(
+    {"tool_begin", "tool_done", "checkpoint", "fence", "warning", "note", "seal", "rollback"}
+    | {"batch_intent", "batch_created", "batch_closed", "retry_unit"}
+    | {"txn_begin", "txn_undo", "txn_commit", "txn_abort", "undo_done", "undo_failed"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A durable answer to a call: the record ``done``."""
+
+    request: str
+    done: Mapping[str, Json]
+
+
+@dataclass(slots=True, kw_only=True)
+class Unit:
+    """What is known of one step, task or case.
+
+    Attributes:
+        attempt: Number of the latest try, from 1; 0 when it never began.
+        end: The last ``unit_end``, or None while it has not ended.
+        answers: Answered calls of the latest try by ordinal.
+        tries: Times that a call was begun in the latest try, by (ordinal, request).
+    """
+
+    attempt: int = 0
+    end: Mapping[str, Json] | None = None
+    answers: dict[int, Answer] = field(default_factory=dict)
+    tries: dict[tuple[int, str], int] = field(default_factory=dict)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it is not to be executed again."""
+        return self.end is not None and self.end["status"] != "failed"
+
+
+@dataclass(slots=True, kw_only=True)
+class RunState:
+    """The state of a run's journal.
+
+    Attributes:
+        header: The first ``open`` record; empty when there is none.
+        units: By step path or ``case:<id>#<repeat>``.
+        ended: Paths of units with a ``unit_end``, each once, in order of their first end.
+        in_doubt: ``begin`` records of calls that may have been billed without an answer.
+        spent_nanousd: Counted costs of all calls, those in doubt included.
+        tokens: Input and output tokens of all answered calls.
+        calls: Calls begun.
+        status: Of the last ``close`` after which nothing was written, else None.
+        records: How many were folded; the next record has this number.
+    """
+
+    header: Mapping[str, Json] = field(default_factory=dict)
+    units: dict[str, Unit] = field(default_factory=dict)
+    in_doubt: list[Mapping[str, Json]] = field(default_factory=list)
+    spent_nanousd: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    calls: int = 0
+    status: str | None = None
+    records: int = 0
+    _begun: dict[tuple[str, int, str, int], Mapping[str, Json]] = field(default_factory=dict)
+
+    def unit(self, path: str) -> Unit:
+        """What is known of a unit; an empty one when nothing is."""
+        return self.units.get(path) or Unit()
+
+    def finished(self, path: str) -> Mapping[str, Json] | None:
+        """The ``unit_end`` of a finished unit, or None when it is to be executed."""
+        unit = self.units.get(path)
+        return unit.end if unit is not None and unit.is_finished else None
+
+    def add(self, record: Record) -> None:
+        """Take in the next record.
+
+        Raises:
+            StoreError: ``schema_too_new``, a newer program wrote it.
+        """
+        self.records += 1
+        kind = record["t"]
+        effect = _effects.get(kind)
+        if effect is not None:
+            effect(self, record)
+        elif kind not in passed_over and not record.get("optional"):
+            raise StoreError(
+                f"the journal holds records of the type {kind!r}, which a newer pipex wrote;"
+                " resume with that version",
+                code="schema_too_new",
+            )
+
+    def _open(self, record: Record) -> None:
+        if record["schema"] != journal_schema:
+            raise StoreError(
+                f"the journal has the schema {record['schema']}, this pipex knows {journal_schema}",
+                code="schema_too_new",
+            )
+        self.header = self.header or record
+        self.status = None
+
+    def new_process(self) -> None:
+        """Count the calls that the last process left open as in doubt."""
+        for begin in self._begun.values():
+            self.in_doubt.append(begin)
+            self.spent_nanousd += begin["reserved_nanousd"]
+        self._begun.clear()
+
+    def _close(self, record: Record) -> None:
+        self.status = record["status"]
+
+    def _unit_begin(self, record: Record) -> None:
+        unit = self.units.setdefault(record["unit"], Unit())
+        if unit.end is not None:
+            unit.answers, unit.tries, unit.end = {}, {}, None
+        unit.attempt = record["attempt"]
+
+    def _unit_end(self, record: Record) -> None:
+        unit = self.units.setdefault(record["unit"], Unit())
+        unit.attempt, unit.end = record["attempt"], record
+        # Finished or failed, its answers are not asked for again; ten thousand cases are not kept.
+        unit.answers, unit.tries = {}, {}
+
+    def _begin(self, record: Record) -> None:
+        self.calls += 1
+        self._begun[_call_of(record)] = record
+        unit = self.units.setdefault(record["unit"], Unit())
+        call = (record["ordinal"], record["request"])
+        unit.tries[call] = max(unit.tries.get(call, 0), record["attempt"])
+
+    def _done(self, record: Record) -> None:
+        self._settle(record)
+        usage = record["usage"]
+        self.input_tokens += sum(usage.get(name, 0) for name in input_classes)
+        self.output_tokens += usage.get("output", 0)
+        unit = self.units.setdefault(record["unit"], Unit())
+        unit.answers[record["ordinal"]] = Answer(request=record["request"], done=record)
+
+    def _settle(self, record: Record) -> None:
+        self._begun.pop(_call_of(record), None)
+        self.spent_nanousd += record["cost_nanousd"]
+
+
+input_classes: Final = ("input", "cache_read", "cache_write_5m", "cache_write_1h")
+
+_effects: Final = {
+    "open": RunState._open,  # noqa: SLF001 - the class's own table of what each record does
+    "close": RunState._close,  # noqa: SLF001
+    "unit_begin": RunState._unit_begin,  # noqa: SLF001
+    "unit_end": RunState._unit_end,  # noqa: SLF001
+    "begin": RunState._begin,  # noqa: SLF001
+    "done": RunState._done,  # noqa: SLF001
+    "fail": RunState._settle,  # noqa: SLF001
+}
+
+
+def fold(records: Iterable[Record]) -> RunState:
+    """The state after all ``records``, as the next process finds it."""
+    state = RunState()
+    epoch = None
+    for record in records:
+        if record["epoch"] != epoch:
+            state.new_process()
+            epoch = record["epoch"]
+        state.add(record)
+    state.new_process()
+    return state
+
+
+def _call_of(record: Record) -> tuple[str, int, str, int]:
+    return record["unit"], record["ordinal"], record["request"], record["attempt"]

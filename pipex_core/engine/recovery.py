@@ -1,0 +1,219 @@
+"""What to do after a failure: a table over codes, and the report that says how to go on.
+
+The table reads codes and never messages. Order matters: an optional step is tried again first and
+skipped then; what the operator or the owner of the budget must mend ends the run, resumable.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from pipex_core.errors import ErrorRecord
+from pipex_core.jsonvalue import Json
+
+ErrorClass = Literal[
+    "author",
+    "request",
+    "model",
+    "throttle",
+    "transient",
+    "ambiguous",
+    "account",
+    "breaker",
+    "limits",
+    "storage",
+    "state",
+    "ownership",
+    "worker",
+    "confinement",
+    "access",
+    "internal",
+]
+OnFailure = Literal["fail", "continue", "warn"]
+
+_classes: Final[Mapping[ErrorClass, str]] = {
+    "author": "undefined_reference type_error invalid_input missing_input unknown_input"
+    " validation_failed file_not_found echo_failed session_limit gate_failed replay_miss"
+    " iteration_failed task_failed invalid_spec expression_syntax unknown_function bad_arguments"
+    " bad_condition expression_too_complex circular_pipeline step_failed invalid_option",
+    "request": "invalid_request not_found",
+    "model": "content_filter empty_reply invalid_reply output_schema_failed max_turns",
+    "throttle": "rate_limit overloaded",
+    "transient": "server_error connection api_error",
+    "ambiguous": "timeout",
+    "account": "auth spend_limit",
+    "breaker": "circuit_open",
+    "limits": "budget_exceeded limit_exceeded deadline",
+    "storage": "storage_error storage_full checkpoint_not_saved",
+    "state": "journal_damaged journal_tampered checkpoint_damaged checkpoint_conflict"
+    " schema_too_new state_lost checkpoint_mismatch resume_mismatch unknown_run run_finished",
+    "ownership": "run_locked fenced cancelled",
+    "worker": "worker_died worker_timeout worker_memory",
+    "confinement": "path_denied tool_denied blocked_address",
+    "access": "unauthenticated permission_denied",
+}
+_class_of: Final = {code: name for name, codes in _classes.items() for code in codes.split()}
+
+ends_the_run: Final = frozenset({"fenced", "cancelled", "budget_exceeded"})
+may_be_skipped: Final = frozenset(
+    {"author", "request", "model", "transient", "throttle", "ambiguous", "breaker", "worker"}
+    | {"account", "confinement", "limits"}
+)
+never_repeated: Final = frozenset({"output_schema_failed"})
+of_the_run: Final = "run"  # detail of a limit that belongs to the whole run
+
+
+def class_of(code: str) -> ErrorClass:
+    """The class of an error by its code: who has to act. A code that is in no class is internal."""
+    return _class_of.get(code, "internal")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """What the table looks at.
+
+    Attributes:
+        detail: Finer word within the code: ``parked`` when a wait is too long to be slept, ``run``
+            when a limit of the whole run was reached.
+        repeatable: Whether the same work may succeed in another try: by its class or by the step's
+            ``retry_on``, and not already tried again by the call layer.
+        attempt: The try that failed, from 1.
+        attempts: Tries that the step may have in all.
+        is_in_time: Whether the wait before the next try ends before every deadline.
+        on_failure: The step's own rule.
+        losses: How often a worker or process of this unit died before.
+    """
+
+    code: str
+    detail: str = ""
+    repeatable: bool = False
+    attempt: int = 1
+    attempts: int = 1
+    is_in_time: bool = True
+    on_failure: OnFailure = "fail"
+    losses: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RetryStep:
+    """The step starts over with the next attempt."""
+
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class SkipStep:
+    """The record stays failed and the run goes on with a warning."""
+
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class FailPipeline:
+    """The run ends; ``parked`` says that it should be resumed later by itself."""
+
+    row: int
+    parked: bool = False
+
+
+Action = RetryStep | SkipStep | FailPipeline
+
+
+def decide(failure: Failure) -> Action:
+    """What follows a failure. The first row that matches wins; ``row`` is its number.
+
+    Source: reliability specification, table 4.1, without the rows on fallbacks and rollback; an account
+    error of an optional step is skipped, as section 18.3 of the language has it.
+    """
+    if failure.code in ends_the_run or failure.detail == of_the_run:
+        return FailPipeline(1)
+    if failure.detail == "parked":
+        return FailPipeline(4, parked=True)
+    if (
+        failure.repeatable
+        and failure.code not in never_repeated
+        and failure.attempt < failure.attempts
+        and failure.is_in_time
+    ):
+        return RetryStep(2)
+    if failure.code == "worker_died" and failure.losses == 0:
+        return RetryStep(3)
+    if failure.on_failure != "fail" and class_of(failure.code) in may_be_skipped:
+        return SkipStep(7)
+    return FailPipeline(8)
+
+
+def strategy_of(action: Action) -> str:
+    """The action by the name that journals and reports use."""
+    match action:
+        case RetryStep():
+            return "retry_step"
+        case SkipStep():
+            return "skip_step"
+        case FailPipeline():
+            return "fail_pipeline"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrashFacts:
+    """What a crash report says beside the error.
+
+    Attributes:
+        unit: Step path, or None for an error of the run itself.
+        in_doubt: Calls that may have been billed without an answer: unit and reserved cost.
+        journal: ``n`` and ``epoch`` of the last durable record.
+        checkpoints: ``seq`` and verdict, newest first.
+        budget: ``spent_nanousd``, ``reserved_nanousd``.
+    """
+
+    run_id: str
+    root_run_id: str
+    scope: str
+    workflow: str
+    plan_digest: str
+    inputs_digest: str
+    host: str
+    version: str
+    at: str
+    unit: str | None = None
+    attempt: int = 1
+    action: Action = field(default_factory=lambda: FailPipeline(8))
+    in_doubt: Sequence[Mapping[str, Json]] = ()
+    journal: Mapping[str, Json] = field(default_factory=dict)
+    checkpoints: Sequence[Mapping[str, Json]] = ()
+    budget: Mapping[str, Json] = field(default_factory=dict)
+
+
+def crash_report(error: ErrorRecord, facts: CrashFacts) -> dict[str, Json]:
+    """The document ``pipex.crash/1``: why a run ended badly, and the command to go on."""
+    return {
+        "schema": "pipex.crash/1",
+        "run_id": facts.run_id,
+        "root_run_id": facts.root_run_id,
+        "scope": facts.scope,
+        "workflow": facts.workflow,
+        "unit": facts.unit,
+        "attempt": facts.attempt,
+        "at": facts.at,
+        "error": {
+            "code": error.code,
+            "class": class_of(error.code),
+            "message": error.message,
+            "retryable": error.retryable,
+            "path": error.path,
+        },
+        "decision": {"row": facts.action.row, "strategy": strategy_of(facts.action)},
+        "in_doubt": [
+            {"unit": call["unit"], "reserved_nanousd": call["reserved_nanousd"]}
+            for call in facts.in_doubt
+        ],
+        "journal": dict(facts.journal),
+        "checkpoints": [dict(checkpoint) for checkpoint in facts.checkpoints],
+        "budget": dict(facts.budget),
+        "plan_digest": facts.plan_digest,
+        "inputs_digest": facts.inputs_digest,
+        "versions": {"pipex": facts.version},
+        "host": facts.host,
+        "command": f"pipex resume {facts.run_id}",
+        "written_by": "process",
+    }
