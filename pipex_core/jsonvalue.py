@@ -160,6 +160,7 @@ def _finder(text: str) -> Callable[[Json], list[tuple[str, str]]]:
     """What finds the problems of data under the schema of that text; most schemas are used often."""
     # jsonschema takes a tenth of a second to import, and most commands check no schema.
     from jsonschema import Draft202012Validator, SchemaError
+    from referencing import Registry
 
     schema = json.loads(text)
     try:
@@ -167,7 +168,8 @@ def _finder(text: str) -> Callable[[Json], list[tuple[str, str]]]:
     except SchemaError as exc:
         raise _invalid(_shortened(exc.message), _pointer(exc.absolute_path)) from exc
     _look_up_references(schema)
-    validator = Draft202012Validator(schema)
+    # A registry without a retriever: nothing is ever fetched.
+    validator = Draft202012Validator(schema, registry=Registry())
 
     def find(data: Json) -> list[tuple[str, str]]:
         return sorted(
@@ -185,17 +187,21 @@ def _look_up_references(schema: Json) -> None:
     from referencing.jsonschema import DRAFT202012
 
     root = DRAFT202012.create_resource(schema)
-    nothing_else: Registry[Json] = Registry()  # without a retriever, so nothing is ever fetched
+    nothing_else: Registry[Json] = Registry()
     todo = [(root, nothing_else.resolver_with_root(root))]
+    seen: set[int] = set()
     while todo:
         resource, resolver = todo.pop()
-        contents = resource.contents if isinstance(resource.contents, dict) else {}
+        contents = resource.contents
+        if not isinstance(contents, dict) or id(contents) in seen:
+            continue
+        seen.add(id(contents))
         try:
-            for word in ("$ref", "$dynamicRef"):
-                if word in contents:
-                    resolver.lookup(contents[word])
+            found = [resolver.lookup(contents[w]) for w in ("$ref", "$dynamicRef") if w in contents]
         except Unresolvable as exc:
             raise _invalid(f"{exc.ref!r} leads to nothing within the schema") from exc
+        # What a reference leads to may stand where no keyword would lead.
+        todo.extend((DRAFT202012.create_resource(end.contents), end.resolver) for end in found)
         todo.extend((inner, resolver.in_subresource(inner)) for inner in resource.subresources())
 
 

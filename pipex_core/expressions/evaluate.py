@@ -4,8 +4,8 @@
 ``ExpressionError`` (templates). Both spend fuel, so every evaluation ends.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
@@ -14,8 +14,6 @@ from pipex_core.expressions.functions import (
     FUNCTIONS,
     contains,
     ends_with,
-    exists,
-    is_empty,
     matches,
     starts_with,
 )
@@ -24,7 +22,7 @@ from pipex_core.expressions.paths import dotted, step
 from pipex_core.expressions.patterns import search
 from pipex_core.expressions.reading import checked, read_condition, require
 from pipex_core.expressions.records import StepEntry, Steps, fields_of
-from pipex_core.expressions.scope import Names, Scope
+from pipex_core.expressions.scope import ItemNames, Names, Scope
 from pipex_core.expressions.tree import (
     Between,
     Call,
@@ -42,15 +40,17 @@ from pipex_core.expressions.tree import (
     Node,
     Not,
     Path,
+    Presence,
     Previous,
-    Test,
     written,
     written_key,
 )
 from pipex_core.expressions.values import (
     between,
     calculate,
+    exists,
     in_order,
+    is_empty,
     negate,
     to_text,
     too_complex,
@@ -81,26 +81,6 @@ def evaluate(
         ExpressionError: The text is wrong, takes too much work, or (strict) has no value.
     """
     return Evaluation(Scope.of(scope, now=now), mode).condition(expression)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemNames:
-    """The item of a predicate or operation; the fields of a map item come first.
-
-    Attributes:
-        value: What ``value`` means, or undefined where it means nothing.
-    """
-
-    item: Json
-    value: Json = undefined
-
-    def find(self, name: str) -> Json:
-        """What a bare name means, or undefined."""
-        if isinstance(self.item, Mapping) and name in self.item:
-            return self.item[name]
-        if name == "item":
-            return self.item
-        return self.value if name == "value" else undefined
 
 
 class Evaluation:
@@ -225,7 +205,7 @@ class Evaluation:
                 return self._call(node)
             case Item():
                 return self._items[-1].item if self._items else undefined
-            case Test(word=word, negated=negated, operand=operand):
+            case Presence(word=word, negated=negated, operand=operand):
                 seen = self._guarded(operand)
                 return (exists(seen) if word == "exists" else is_empty(seen)) is not negated
             case Choice(condition=condition, then=then, otherwise=otherwise):

@@ -27,11 +27,12 @@ from pipex_core.expressions.values import (
     between,
     calculate,
     check_growth,
+    exists,
     holds,
+    is_empty,
     representable,
     to_text,
     too_complex,
-    truth,
     type_error,
     undefined,
 )
@@ -92,16 +93,6 @@ class Function:
     takes_step: bool = False
     predicate: int | None = None
     aliases: tuple[str, ...] = ()
-
-
-def is_empty(value: Json) -> bool:
-    """Undefined, null, or of length 0."""
-    return value is undefined or value is None or (value is not False and not truth(value))
-
-
-def exists(value: Json) -> bool:
-    """Defined and not null."""
-    return value is not undefined and value is not None
 
 
 # -- arguments

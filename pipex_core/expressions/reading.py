@@ -24,8 +24,8 @@ from pipex_core.expressions.tree import (
     Name,
     Node,
     Path,
+    Presence,
     Previous,
-    Test,
     children,
 )
 from pipex_core.jsonvalue import Json, type_name
@@ -204,7 +204,7 @@ def _read(node: Node) -> Reading:
         for part in _parts(here):
             findings.extend(part.findings)
             references.extend(part.references)
-        guards = (isinstance(here, Call) and here.name in _guards) or isinstance(here, Test)
+        guards = (isinstance(here, Call) and here.name in _guards) or isinstance(here, Presence)
         todo.extend((inner, guards) for inner in reversed(list(_below(here))))
     return Reading(findings=tuple(findings), references=tuple(references))
 

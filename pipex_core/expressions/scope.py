@@ -107,3 +107,23 @@ class Scope:
 
     def _entries(self) -> Steps | None:
         return None if self.steps is None else Steps(entries=self.steps, aliases=self.aliases)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemNames:
+    """The item of a predicate or operation; the fields of a map item come first.
+
+    Attributes:
+        value: What ``value`` means, or undefined where it means nothing.
+    """
+
+    item: Json
+    value: Json = undefined
+
+    def find(self, name: str) -> Json:
+        """What a bare name means, or undefined."""
+        if isinstance(self.item, Mapping) and name in self.item:
+            return self.item[name]
+        if name == "item":
+            return self.item
+        return self.value if name == "value" else undefined

@@ -27,10 +27,10 @@ from pipex_core.expressions.tree import (
     Node,
     Not,
     Path,
+    Presence,
     Previous,
     Relation,
     Term,
-    Test,
 )
 from pipex_core.expressions.values import Arithmetic, too_complex
 from pipex_core.jsonvalue import Json
@@ -239,7 +239,7 @@ class _Parser:
             position = self._token.position
             negated = self._take("not")
             word = _tests[self._advance().text]
-            left = Test(word=word, negated=negated, operand=left, position=position)
+            left = Presence(word=word, negated=negated, operand=left, position=position)
         return left
 
     def _unary(self) -> Node:

@@ -11,13 +11,13 @@ from operator import itemgetter
 from typing import Final, TypeAlias
 
 from pipex_core.errors import ExpressionError, PipexError, TransformError
-from pipex_core.expressions.evaluate import Evaluation, ItemNames, Now
+from pipex_core.expressions.evaluate import Evaluation, Now
 from pipex_core.expressions.meter import Meter
 from pipex_core.expressions.numbers import as_number, mean, total, variance
 from pipex_core.expressions.operations import normal, read_operations
 from pipex_core.expressions.paths import get, put
 from pipex_core.expressions.reading import checked
-from pipex_core.expressions.scope import Names, Scope
+from pipex_core.expressions.scope import ItemNames, Names, Scope
 from pipex_core.expressions.source import resolve
 from pipex_core.expressions.values import to_text, too_complex, truth, undefined
 from pipex_core.jsonvalue import Json, identity, type_name

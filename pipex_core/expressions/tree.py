@@ -147,7 +147,7 @@ class Between:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Test:
+class Presence:
     """``a exists``, ``a not empty``."""
 
     word: Literal["exists", "empty"]
@@ -188,7 +188,7 @@ Node: TypeAlias = (
     | Chain
     | Compare
     | Between
-    | Test
+    | Presence
     | Logic
     | Choice
 )
@@ -204,7 +204,7 @@ def children(node: Node) -> "Iterator[Node]":
         case Path(base=base, keys=keys):
             yield base
             yield from (key.key for key in keys if isinstance(key, Index))
-        case Negate(operand=operand) | Not(operand=operand) | Test(operand=operand):
+        case Negate(operand=operand) | Not(operand=operand) | Presence(operand=operand):
             yield operand
         case Chain(first=first, terms=terms):
             yield first

@@ -48,6 +48,16 @@ def truth(value: Json) -> bool:
     return True
 
 
+def is_empty(value: Json) -> bool:
+    """Undefined, null, or of length 0."""
+    return value is undefined or value is None or (value is not False and not truth(value))
+
+
+def exists(value: Json) -> bool:
+    """Defined and not null."""
+    return value is not undefined and value is not None
+
+
 def is_number(value: Json) -> bool:
     """Whether ``value`` is an integer or a finite float; booleans are not."""
     kind = type(value)
