@@ -1,1 +1,1 @@
-"""One model call and its manners."""
+"""One model call and its manners: what it says, what it costs, when it may start."""

@@ -1,8 +1,8 @@
 """One call to a model as values, and the ports of those who answer it, embed texts or log calls."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from dataclasses import dataclass, field, fields
+from typing import Literal, Protocol, Self
 
 from pipex_core.errors import ProviderError
 from pipex_core.jsonvalue import Json, digest
@@ -152,7 +152,9 @@ class Response:
     Attributes:
         model_served: Model that the service says answered.
         latency_ms: From send to the end of this attempt; virtual under mock.
-        cost_nanousd: Set by providers that know their own price (mock, replay), else None.
+        cost_nanousd: Set by providers that know their own price (mock, replay), else None until
+            the client has priced the usage.
+        price_id: Digest of the price row used; empty when the provider set the price.
         raw: Finish reason and ids as the vendor wrote them, for the journal.
     """
 
@@ -165,7 +167,32 @@ class Response:
     ttft_ms: float | None = None
     request_id: str | None = None
     cost_nanousd: int | None = None
+    price_id: str = ""
     raw: Mapping[str, Json] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Json]:
+        """The response as JSON, as journals, caches and cassettes keep it."""
+        return {
+            **{item.name: getattr(self, item.name) for item in fields(self)},
+            "usage": {item.name: getattr(self.usage, item.name) for item in fields(Usage)},
+            "tool_calls": [
+                {"id": call.id, "name": call.name, "arguments": dict(call.arguments)}
+                for call in self.tool_calls
+            ],
+            "raw": dict(self.raw),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Json]) -> Self:
+        """The response that ``to_json`` wrote; fields that are missing have their defaults.
+
+        Raises:
+            TypeError: There is a field that a response does not have, or no text.
+        """
+        parts = dict(data)
+        parts["usage"] = Usage(**parts.get("usage", {}))
+        parts["tool_calls"] = tuple(ToolCall(**call) for call in parts.get("tool_calls", ()))
+        return cls(**parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,11 +202,20 @@ class Delta:
     text: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What the answer to a request will cost and take."""
+
+    nanousd: int
+    tokens: int
+
+
 class Provider(Protocol):
     """A model service behind one narrow door.
 
     A provider never retries, never caches and never sleeps on errors: it sends one request and
-    gives one validated answer or raises one typed ``ProviderError``.
+    gives one validated answer or raises one typed ``ProviderError``. A refusal is an answer with
+    ``finish_reason`` ``content_filter``, so that what it cost is counted; the client makes it an error.
 
     Attributes:
         name: Registry name.
@@ -195,12 +231,20 @@ class Provider(Protocol):
         """The answer. Raises ``ProviderError``; cancellation is let through."""
         ...
 
-    def stream(self, request: Request) -> AsyncIterator[Delta | Response]:
-        """Deltas in order, then the complete ``Response`` as the last item."""
+    def estimate(self, request: Request) -> Estimate | None:
+        """What the next answer to ``request`` takes, where that is known before (mock), else None."""
         ...
 
     async def aclose(self) -> None:
         """Release connections."""
+        ...
+
+
+class StreamingProvider(Provider, Protocol):
+    """A provider that can show an answer while it is written."""
+
+    def stream(self, request: Request) -> AsyncIterator[Delta | Response]:
+        """Deltas in order, then the complete ``Response`` as the last item."""
         ...
 
 
@@ -241,8 +285,29 @@ class Begun:
     reserved_tokens: int = 0
 
 
+class CallCache(Protocol):
+    """Answers of earlier calls by request key; only replies that ended normally are put in."""
+
+    def get(self, key: str) -> Response | None:
+        """The answer, checked by its digest, or None."""
+        ...
+
+    def put(self, key: str, response: Response) -> None:
+        """Keep the answer; the first one under a key stays."""
+        ...
+
+
 class CallLog(Protocol):
-    """Where calls are journalled before and after they are sent; answers what is known already."""
+    """Where the calls of one unit are journalled before and after they are sent.
+
+    Answers what is known already from before a crash.
+
+    Attributes:
+        unit: Step path or ``case:<id>#<repeat>``.
+    """
+
+    @property
+    def unit(self) -> str: ...
 
     def next_ordinal(self) -> int:
         """Number of the unit's next call, from 0."""

@@ -1,0 +1,133 @@
+"""A model that answers by rules, always in the same way, without network or money.
+
+It counts how often each rule has answered, because the ``replies`` of a rule are served in turn.
+"""
+
+from collections.abc import Sequence
+
+from pipex_core.errors import ProviderTimeout
+from pipex_core.jsonvalue import compact
+from pipex_core.llm.instance import smallest
+from pipex_core.llm.mock_rules import Entry, Rules
+from pipex_core.llm.provider import Estimate, Request, Response, ToolCall, Usage
+from pipex_core.ports import Clock
+
+shown_prompt = 50
+
+
+class MockProvider:
+    """Answers by rules.
+
+    Args:
+        clock: Where latency is spent; virtual in mock runs.
+
+    Attributes:
+        answered: How often each rule has answered; part of a checkpoint.
+    """
+
+    adapter_version = 1
+    billable = False
+
+    def __init__(self, rules: Rules | None = None, *, clock: Clock, name: str = "mock") -> None:
+        self.name = name
+        self._rules = rules or Rules()
+        self._clock = clock
+        self.answered = [0] * len(self._rules.rules)
+
+    def restore(self, answered: Sequence[int]) -> None:
+        """Go on counting where a checkpoint left off; counts of another file are ignored."""
+        if len(answered) == len(self.answered):
+            self.answered = list(answered)
+
+    def estimate(self, request: Request) -> Estimate | None:
+        """Exactly what the next answer to ``request`` will take."""
+        entry = self._entry(self._position(request))
+        if entry.failure is not None:
+            return Estimate(nanousd=0, tokens=0)
+        usage = _usage(entry, request, _text(entry, request))
+        return Estimate(nanousd=entry.cost_nanousd, tokens=usage.input + usage.output)
+
+    async def complete(self, request: Request) -> Response:
+        """The answer of the first rule that matches, after its latency."""
+        position = self._position(request)
+        entry = self._entry(position)
+        if position is not None:
+            self.answered[position] += 1
+        if entry.latency_ms > request.timeout_s * 1000:
+            await self._clock.sleep(request.timeout_s)
+            raise ProviderTimeout(
+                f"no answer within {request.timeout_s:g} s",
+                provider=self.name,
+                model=request.model,
+            )
+        await self._clock.sleep(entry.latency_ms / 1000)
+        failure = entry.failure
+        if failure is not None:
+            raise failure.raises(
+                failure.message,
+                code=failure.kind,
+                status=failure.status,
+                retry_after_s=failure.retry_after_s,
+                provider=self.name,
+                model=request.model,
+            )
+        return _response(entry, request)
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+    def _position(self, request: Request) -> int | None:
+        holding = (i for i, rule in enumerate(self._rules.rules) if rule.when.holds(request))
+        return next(holding, None)
+
+    def _entry(self, position: int | None) -> Entry:
+        if position is None:
+            return self._rules.default or Entry()
+        return self._rules.rules[position].entry(self.answered[position])
+
+
+def default_text(prompt: str) -> str:
+    """What the mock says when nobody told it what to say."""
+    shown = prompt[:shown_prompt].replace("\r\n", " ").replace("\n", " ").replace("\r", " ")
+    return f"Mock response for: {shown}{'...' if len(prompt) > shown_prompt else ''}"
+
+
+def _response(entry: Entry, request: Request) -> Response:
+    asks = bool(entry.tool_calls and request.tools and request.messages[-1].role != "tool")
+    text = "" if asks else _text(entry, request)
+    calls = [
+        ToolCall(id=f"mock_{i}", name=name, arguments=arguments)
+        for i, (name, arguments) in enumerate(entry.tool_calls if asks else ())
+    ]
+    return Response(
+        text=text,
+        finish_reason="tool_calls" if asks else "stop",
+        usage=_usage(entry, request, text),
+        model_served=request.model or "mock",
+        tool_calls=calls,
+        latency_ms=entry.latency_ms,
+        cost_nanousd=entry.cost_nanousd,
+    )
+
+
+def _text(entry: Entry, request: Request) -> str:
+    if entry.echo:
+        return request.prompt
+    if entry.text is not None:
+        return entry.text
+    if request.schema is not None:
+        return compact(smallest(request.schema))
+    return default_text(request.prompt)
+
+
+def _usage(entry: Entry, request: Request, text: str) -> Usage:
+    given_in, given_out = entry.input_tokens, entry.output_tokens
+    return Usage(
+        input=_quarter(request.prompt) if given_in is None else given_in,
+        output=_quarter(text) if given_out is None else given_out,
+    )
+
+
+def _quarter(text: str) -> int:
+    """Characters / 4, rounded up."""
+    return -(-len(text) // 4)

@@ -1,0 +1,135 @@
+"""Recorded calls: one JSON line ``{key, request, reply}`` per answer, written live and served offline."""
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from pipex_core.errors import ConfigError, ReplayMiss
+from pipex_core.jsonvalue import Json, canonical, digest, parse, short
+from pipex_core.llm.prices import PriceTable
+from pipex_core.llm.provider import Estimate, Provider, Request, Response
+from pipex_core.ports import Clock
+
+
+def cassette_key(request: Request) -> str:
+    """Digest of provider, model, messages, tools and options.
+
+    The address is no part of it: what was recorded through a proxy answers without one.
+    """
+    body = request.body()
+    options = {**body["options"], "max_tokens": body["max_tokens"], "schema": body["schema"]}
+    messages = [{"role": "system", "text": body["system"]}, *body["messages"]]
+    return digest(
+        {
+            "provider": body["provider"],
+            "model": body["model"],
+            "messages": messages,
+            "tools": body["tools"],
+            "options": options,
+        }
+    )
+
+
+class RecordingProvider:
+    """Another provider whose answers are also written to a cassette.
+
+    Args:
+        append: Writes one line, given without its end.
+    """
+
+    def __init__(self, inner: Provider, *, append: Callable[[str], None], clock: Clock) -> None:
+        self.name = inner.name
+        self.adapter_version = inner.adapter_version
+        self.billable = inner.billable
+        self._inner = inner
+        self._append = append
+        self._clock = clock
+
+    def estimate(self, request: Request) -> Estimate | None:
+        """As the provider says."""
+        return self._inner.estimate(request)
+
+    async def complete(self, request: Request) -> Response:
+        """The provider's answer, recorded; failures are not."""
+        sent = self._clock.monotonic()
+        response = await self._inner.complete(request)
+        measured = (self._clock.monotonic() - sent) * 1000
+        response = replace(response, latency_ms=response.latency_ms or measured)
+        line = {
+            "key": cassette_key(request),
+            "request": request.body(),
+            "reply": response.to_json(),
+        }
+        self._append(canonical(line))
+        return response
+
+    async def aclose(self) -> None:
+        """Close the provider."""
+        await self._inner.aclose()
+
+
+class ReplayProvider:
+    """Answers from a cassette only, equal calls in the order in which they were recorded.
+
+    Args:
+        lines: Of the cassette; blank ones are skipped.
+        prices: What replies without a recorded price count as.
+        name: Provider whose calls are replayed.
+
+    Raises:
+        ConfigError: ``invalid_cassette``, naming the line.
+    """
+
+    adapter_version = 1
+    billable = False
+
+    def __init__(self, lines: Iterable[str], *, prices: PriceTable, name: str = "replay") -> None:
+        self.name = name
+        self._prices = prices
+        self._replies: defaultdict[str, deque[Response]] = defaultdict(deque)
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                key, reply = _entry(line, number)
+                self._replies[key].append(reply)
+
+    def estimate(self, request: Request) -> Estimate | None:
+        """Exactly what the next answer takes; nothing for a miss."""
+        replies = self._replies.get(cassette_key(request))
+        if not replies:
+            return Estimate(nanousd=0, tokens=0)
+        usage = replies[0].usage
+        return Estimate(
+            nanousd=self._cost(replies[0], request), tokens=usage.total_input + usage.output
+        )
+
+    async def complete(self, request: Request) -> Response:
+        """The next recorded answer to this very call."""
+        key = cassette_key(request)
+        replies = self._replies.get(key)
+        if not replies:
+            raise ReplayMiss(
+                f"the cassette has no further answer for call {short(key)} to"
+                f" {request.model!r}; record it again",
+                provider=self.name,
+                model=request.model,
+            )
+        response = replies.popleft()
+        return replace(response, cost_nanousd=self._cost(response, request))
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+    def _cost(self, response: Response, request: Request) -> int:
+        if response.cost_nanousd is not None:
+            return response.cost_nanousd
+        return self._prices.cost(response.usage, request.model).nanousd
+
+
+def _entry(line: str, number: int) -> tuple[str, Response]:
+    try:
+        entry: Json = parse(line)
+        return str(entry["key"]), Response.from_json(entry["reply"])
+    except (ValueError, TypeError, KeyError, AttributeError) as exc:
+        raise ConfigError(
+            f"line {number} of the cassette is no recorded call: {exc}", code="invalid_cassette"
+        ) from exc

@@ -1,0 +1,265 @@
+"""One try of a call: limits, budget, journal, sending, settling, in the one order that loses no money.
+
+Reserve the bound, journal ``begin`` (durable where the provider can bill), send under a wall deadline,
+journal ``done`` or ``fail`` (durable), settle the ledger, free the slot.
+"""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+
+from pipex_core.errors import ConfigError, EmptyReply, ProviderError, ProviderTimeout, Refused
+from pipex_core.jsonvalue import Json
+from pipex_core.llm.cost import Amount, Ledger, Reservation
+from pipex_core.llm.guard import Guard, Guards, Limits, Ticket
+from pipex_core.llm.prices import PriceTable
+from pipex_core.llm.provider import Begun, CallLog, Provider, Request, Response, Usage
+from pipex_core.ports import Clock
+from pipex_core.telemetry import EventSink
+
+token_classes = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallWarning:
+    """Something the user should know about a call that succeeded."""
+
+    code: str
+    message: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Attempts:
+    """The tries of one call, all with the same key and ordinal.
+
+    Attributes:
+        key: Request key of the call.
+        deadline: Monotonic time after which nothing of the call runs, or None.
+        wait_s: Waited so far for limits and for room in the budget.
+        failed_nanousd: Counted so far for tries without an answer.
+        warnings: What the user should know, in order.
+    """
+
+    request: Request
+    provider: Provider
+    key: str
+    ordinal: int
+    log: CallLog
+    ledger: Ledger
+    deadline: float | None
+    sink: EventSink
+    clock: Clock
+    prices: PriceTable
+    limits: Limits
+    guards: Guards
+    guard: Guard
+    wait_s: float = 0.0
+    failed_nanousd: int = 0
+    warnings: list[CallWarning] = field(default_factory=list)
+
+    async def send(self, attempt: int) -> Response:
+        """The answer of the ``attempt``-th try (from 1).
+
+        Raises:
+            ProviderError: It failed, was refused, is empty, or could not be sent.
+            BudgetExceeded: It does not fit in a budget; nothing was sent.
+            ConfigError: The budget refuses models without a price.
+        """
+        self._check_deadline()
+        self.guards.check_credential(self.request)
+        request = self._numbered(attempt)
+        bound = self._bound(request)
+        arrived = self.clock.monotonic()
+        ticket = await self.guard.enter(
+            tokens=bound.tokens, until=self._hold_until(), group=self.sink.run_id
+        )
+        try:
+            reservation = await self.ledger.reserve_when_free(bound)
+            self._warn(*(("budget_exceeded", text) for text in reservation.warnings))
+            self.wait_s += self.clock.monotonic() - arrived
+            begun = self._begun(attempt, bound)
+            response = await self._journalled(request, begun, reservation, ticket)
+        finally:
+            ticket.close()
+        return usable(response, request)
+
+    async def _journalled(
+        self, request: Request, begun: Begun, reservation: Reservation, ticket: Ticket
+    ) -> Response:
+        """The answer, journalled and settled before anybody sees it."""
+        taken = Amount()
+        try:
+            await self.log.begin(begun, wait=self.provider.billable)
+            # Until there is an end, the call may have been billed: also when it is cancelled.
+            taken = self._in_doubt(reservation)
+            response = self._priced(await self._sent(request, begun))
+            taken = _amount_of(response)
+            await self.log.done(begun, response, cost_nanousd=taken.nanousd)
+        except ProviderError as error:
+            taken = self._in_doubt(reservation) if error.maybe_billed else Amount(calls=1)
+            self.failed_nanousd += taken.nanousd
+            await self.log.fail(begun, error, cost_nanousd=taken.nanousd)
+            ticket.failed(error)
+            self._ended(begun, outcome=error.code, cost_nanousd=taken.nanousd)
+            raise
+        finally:
+            if not reservation.settle(taken):
+                self._warn(("reservation_exceeded", "a call took more than was reserved for it"))
+        ticket.answered(tokens=taken.tokens)
+        found = defect(response, request)
+        outcome = found.code if found else "ok"
+        self._ended(begun, outcome=outcome, cost_nanousd=taken.nanousd, response=response)
+        return response
+
+    async def _sent(self, request: Request, begun: Begun) -> Response:
+        """The provider's answer before the wall deadline, with its latency."""
+        wall_s = self._wall_s()
+        request = replace(request, timeout_s=wall_s)
+        self.sink.emit("call_started", step=request.origin.path, data=self.facts(begun.attempt))
+        sent = self.clock.monotonic()
+        try:
+            async with asyncio.timeout(wall_s) as scope:
+                response = await self.provider.complete(request)
+        except TimeoutError as exc:
+            if not scope.expired():
+                raise
+            raise ProviderTimeout(
+                f"no complete answer within {wall_s:g} s",
+                provider=request.provider,
+                model=request.model,
+                maybe_billed=True,
+            ) from exc
+        measured = (self.clock.monotonic() - sent) * 1000
+        return replace(response, latency_ms=response.latency_ms or measured)
+
+    def _numbered(self, attempt: int) -> Request:
+        """The request with the number of this try: one after those of the step before it."""
+        origin = self.request.origin
+        return replace(self.request, origin=replace(origin, attempt=origin.attempt + attempt - 1))
+
+    def _bound(self, request: Request) -> Amount:
+        """What to reserve: exact where the provider knows, else the worst case."""
+        known = self.provider.estimate(request)
+        if known is not None:
+            return Amount(nanousd=known.nanousd, tokens=known.tokens, calls=1)
+        today = self.clock.now().date()
+        if self.ledger.refuses_unknown_prices and not self.prices.find(
+            self.request.model, on=today
+        ):
+            raise ConfigError(
+                f"model {self.request.model!r} has no price, and the budget refuses such models",
+                code="unknown_price",
+                next_step="name a price file in PIPEX_PRICES or drop `unknown_price: refuse`",
+            )
+        return self.prices.bound(self.request, on=today)
+
+    def _in_doubt(self, reservation: Reservation) -> Amount:
+        return reservation.amount if self.provider.billable else Amount(calls=1)
+
+    def _priced(self, response: Response) -> Response:
+        if response.cost_nanousd is not None:
+            return response
+        today = self.clock.now().date()
+        cost = self.prices.cost(response.usage, self.request.model, on=today)
+        if not cost.known:
+            self._warn(
+                (
+                    "unknown_price",
+                    f"model {self.request.model!r} has no price; the highest known rates are counted",
+                )
+            )
+        return replace(response, cost_nanousd=cost.nanousd, price_id=cost.price_id)
+
+    def _begun(self, attempt: int, bound: Amount) -> Begun:
+        return Begun(
+            unit=self.log.unit,
+            ordinal=self.ordinal,
+            request=self.key,
+            attempt=attempt,
+            provider=self.request.provider,
+            model=self.request.model,
+            reserved_nanousd=bound.nanousd,
+            reserved_tokens=bound.tokens,
+        )
+
+    def _check_deadline(self) -> None:
+        if self.deadline is not None and self.clock.monotonic() >= self.deadline:
+            raise ProviderTimeout(
+                "the deadline passed before the call could be sent",
+                provider=self.request.provider,
+                model=self.request.model,
+                detail="deadline",
+            )
+
+    def _hold_until(self) -> float:
+        until = self.clock.monotonic() + self.limits.hold_s
+        return until if self.deadline is None else min(until, self.deadline)
+
+    def _wall_s(self) -> float:
+        if self.deadline is None:
+            return self.request.timeout_s
+        return max(0.0, min(self.request.timeout_s, self.deadline - self.clock.monotonic()))
+
+    def _warn(self, *found: tuple[str, str]) -> None:
+        self.warnings += [CallWarning(code=code, message=message) for code, message in found]
+
+    def facts(self, attempt: int) -> dict[str, Json]:
+        """What every event about a try of this call says."""
+        return {
+            "provider": self.request.provider,
+            "model": self.request.model,
+            "role": self.request.origin.role,
+            "attempt": attempt,
+        }
+
+    def _ended(
+        self, begun: Begun, *, outcome: str, cost_nanousd: int, response: Response | None = None
+    ) -> None:
+        usage = response.usage if response else Usage()
+        self.sink.emit(
+            "call_finished",
+            step=self.request.origin.path,
+            data={
+                **self.facts(begun.attempt),
+                "outcome": outcome,
+                "cost_nanousd": cost_nanousd,
+                "latency_ms": response.latency_ms if response else None,
+                "tokens": {name: getattr(usage, name) for name in token_classes},
+            },
+        )
+
+
+def usable(response: Response, request: Request) -> Response:
+    """The response, when the model answered something.
+
+    Raises:
+        Refused: It ended with a content filter; the call is paid all the same.
+        EmptyReply: It has neither text nor tool calls.
+    """
+    found = defect(response, request)
+    if found is not None:
+        raise found
+    return response
+
+
+def defect(response: Response, request: Request) -> ProviderError | None:
+    """Why a paid answer is none, or None."""
+    kind: type[ProviderError]
+    if response.finish_reason == "content_filter":
+        kind, message = Refused, "the model refused to answer"
+    elif not response.text.strip() and not response.tool_calls:
+        kind, message = EmptyReply, "the model answered with nothing"
+    else:
+        return None
+    return kind(
+        message,
+        provider=request.provider,
+        model=request.model,
+        request_id=response.request_id,
+    )
+
+
+def _amount_of(response: Response) -> Amount:
+    usage = response.usage
+    return Amount(
+        nanousd=response.cost_nanousd or 0, tokens=usage.total_input + usage.output, calls=1
+    )

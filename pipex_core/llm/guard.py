@@ -1,0 +1,255 @@
+"""All limits of one service as one door: breaker, limiter and token buckets on the way in and out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipex_core.errors import CircuitOpen, ProviderError
+from pipex_core.llm.limits import (
+    AdaptiveLimiter,
+    BreakerState,
+    CircuitBreaker,
+    Entry,
+    RetryQuota,
+    Slot,
+    TokenBucket,
+    throttle_kinds,
+)
+from pipex_core.llm.provider import Provider, Request
+from pipex_core.ports import Clock
+from pipex_core.telemetry import EventSink
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Settings of all services.
+
+    Attributes:
+        max_connections: Most calls in flight per service.
+        rpm: Requests per minute, or None.
+        tpm: Tokens per minute, or None.
+        max_retry_after_s: A service that asks for a longer wait parks the run.
+        hold_s: How long a call waits for an open breaker.
+    """
+
+    max_connections: int = 64
+    rpm: float | None = None
+    tpm: float | None = None
+    max_retry_after_s: float = 600.0
+    hold_s: float = 60.0
+
+
+class Ticket(Protocol):
+    """One call's way through the door; told once how the call ended."""
+
+    def answered(self, *, tokens: int) -> None:
+        """The service answered, and took this many tokens."""
+        ...
+
+    def failed(self, error: ProviderError) -> None:
+        """The service did not answer, or refused."""
+        ...
+
+    def close(self) -> None:
+        """Leave; without a report before it, the call says nothing about the service."""
+        ...
+
+
+class Guard(Protocol):
+    """The door of one service."""
+
+    async def enter(self, *, tokens: int, until: float, group: str) -> Ticket:
+        """Wait for the right to send one call.
+
+        Args:
+            tokens: Upper bound of what the call takes.
+            until: Monotonic time up to which an open breaker is waited for.
+            group: Run that the call belongs to; runs are served in turn.
+
+        Raises:
+            CircuitOpen: The breaker is still open at ``until``.
+        """
+        ...
+
+    def may_retry(self, kind: str) -> bool:
+        """Pay for one retry; False when the retry quota is used up."""
+        ...
+
+    def refund(self, kind: str | None) -> None:
+        """A call succeeded: after a retry paid for this kind of failure, or at the first try."""
+        ...
+
+
+class OpenDoor:
+    """The guard of a provider that cannot bill: nothing to protect, everything passes."""
+
+    async def enter(self, *, tokens: int, until: float, group: str) -> Ticket:
+        """A ticket at once."""
+        del tokens, until, group
+        return _FreeTicket()
+
+    def may_retry(self, kind: str) -> bool:
+        """Always."""
+        del kind
+        return True
+
+    def refund(self, kind: str | None) -> None:
+        """Nothing was paid."""
+
+
+class _FreeTicket:
+    def answered(self, *, tokens: int) -> None: ...
+
+    def failed(self, error: ProviderError) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class ServiceGuard:
+    """The guard of one (provider, base URL, model, role), shared by all who call it."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        limits: Limits,
+        *,
+        quota: RetryQuota,
+        breaker_changed: Callable[[BreakerState], None],
+        limiter_changed: Callable[[int], None],
+    ) -> None:
+        self._clock = clock
+        self._quota = quota
+        self.breaker = CircuitBreaker(clock, changed=breaker_changed)
+        self.limiter = AdaptiveLimiter(clock, cap=limits.max_connections, changed=limiter_changed)
+        self._requests = TokenBucket(clock, per_minute=limits.rpm) if limits.rpm else None
+        self.tokens = TokenBucket(clock, per_minute=limits.tpm) if limits.tpm else None
+
+    async def enter(self, *, tokens: int, until: float, group: str) -> Ticket:
+        """Past the breaker, then a slot, then the buckets."""
+        while True:
+            entry = await self._pass_breaker(until)
+            ticket = _ServiceTicket(self, entry, await self._slot(entry, group), tokens)
+            # The breaker may have opened while this call stood in the queue.
+            if entry.is_probe or self.breaker.state == "closed":
+                break
+            ticket.close()
+        try:
+            await self._clock.sleep(self._bucket_wait_s(tokens))
+        except BaseException:
+            ticket.close()
+            raise
+        return ticket
+
+    def may_retry(self, kind: str) -> bool:
+        """Whether the quota of this service covers one more retry, which is then paid."""
+        return self._quota.take(kind)
+
+    def refund(self, kind: str | None) -> None:
+        """Give the quota back what a success is worth."""
+        self._quota.succeeded(paid=self._quota.price(kind) if kind else 0)
+
+    async def _pass_breaker(self, until: float) -> Entry:
+        while (entry := self.breaker.enter()) is None:
+            if self._clock.monotonic() >= until:
+                raise CircuitOpen("the service failed too often lately; nothing was sent")
+            await self.breaker.wait(until=until)
+        return entry
+
+    async def _slot(self, entry: Entry, group: str) -> Slot:
+        try:
+            return await self.limiter.acquire(group)
+        except BaseException:
+            self.breaker.leave(entry)
+            raise
+
+    def _bucket_wait_s(self, tokens: int) -> float:
+        waits = [self._requests.take(1)] if self._requests else []
+        waits += [self.tokens.take(tokens)] if self.tokens else []
+        return max(waits, default=0.0)
+
+
+class _ServiceTicket:
+    def __init__(self, guard: ServiceGuard, entry: Entry, slot: Slot, tokens: int) -> None:
+        self._guard = guard
+        self._entry = entry
+        self._slot = slot
+        self._tokens = tokens
+        self._is_closed = False
+
+    def answered(self, *, tokens: int) -> None:
+        self._is_closed = True
+        self._guard.breaker.report(self._entry, None)
+        if self._guard.tokens:
+            self._guard.tokens.correct(self._tokens - tokens)
+        self._guard.limiter.succeeded(self._slot)
+
+    def failed(self, error: ProviderError) -> None:
+        self._is_closed = True
+        self._guard.breaker.report(self._entry, error.code)
+        if error.code in throttle_kinds:
+            self._guard.limiter.throttled(self._slot, retry_after_s=error.retry_after_s)
+        else:
+            self._guard.limiter.released(self._slot)
+
+    def close(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            self._guard.breaker.leave(self._entry)
+            self._guard.limiter.released(self._slot)
+
+
+class Guards:
+    """The guards of all services that a process calls, and the credentials that were rejected."""
+
+    def __init__(self, *, clock: Clock, limits: Limits, sink: EventSink) -> None:
+        self._clock = clock
+        self._limits = limits
+        self._sink = sink
+        self._guards: dict[tuple[str, str, str, bool], Guard] = {}
+        self._quotas: dict[tuple[str, str], RetryQuota] = {}
+        self._rejected: dict[tuple[str, str], str] = {}
+
+    def of(self, request: Request, provider: Provider) -> Guard:
+        """The guard of the service that ``request`` goes to; judges have their own."""
+        if not provider.billable:
+            return OpenDoor()
+        key = (request.provider, request.base_url, request.model, request.origin.role == "judge")
+        if key not in self._guards:
+            self._guards[key] = self._made(request)
+        return self._guards[key]
+
+    def reject(self, request: Request, kind: str) -> None:
+        """Let nothing more be sent with this credential: the operator must act first."""
+        self._rejected[request.provider, request.base_url] = kind
+
+    def check_credential(self, request: Request) -> None:
+        """Pass, unless the credential was rejected before.
+
+        Raises:
+            CircuitOpen: It was; ``detail`` is the kind of that error.
+        """
+        kind = self._rejected.get((request.provider, request.base_url))
+        if kind:
+            raise CircuitOpen(
+                f"nothing more is sent to {request.provider} after its error {kind!r}",
+                provider=request.provider,
+                model=request.model,
+                detail=kind,
+            )
+
+    def _made(self, request: Request) -> ServiceGuard:
+        named = {"provider": request.provider, "model": request.model}
+
+        def breaker_changed(state: BreakerState) -> None:
+            self._sink.emit("breaker_changed", data={**named, "state": state})
+
+        def limiter_changed(limit: int) -> None:
+            self._sink.emit("limiter_changed", data={**named, "limit": limit})
+
+        return ServiceGuard(
+            self._clock,
+            self._limits,
+            quota=self._quotas.setdefault((request.provider, request.model), RetryQuota()),
+            breaker_changed=breaker_changed,
+            limiter_changed=limiter_changed,
+        )

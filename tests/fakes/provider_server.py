@@ -1,0 +1,230 @@
+"""A model vendor on loopback that speaks the wire protocols of Anthropic and Gemini, and misbehaves on request.
+
+It runs in a thread, takes one scripted ``Reply`` per POST (plain answers when the script is used up),
+checks the key, keeps every request, and counts bills by digest of the request body, without knowing
+anything of pipex.
+"""
+
+import hashlib
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+good_key = "key-of-the-tests"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What the server does with one POST.
+
+    Attributes:
+        body: JSON value, or bytes sent as they are; None for the plain answer of the protocol.
+        bills: Whether the vendor would charge for the request.
+        hang: Answer nothing until the server stops.
+        drop: Close the connection without an answer.
+    """
+
+    status: int = 200
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+    bills: bool = True
+    hang: bool = False
+    drop: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Received:
+    """One POST as it arrived; header names in lower case."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: Any
+
+
+def anthropic_message(**changes: Any) -> dict[str, Any]:
+    """A whole answer of ``POST /v1/messages``: "four" for 12 tokens in and 3 out."""
+    return {
+        "id": "msg_01",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-haiku-5-5",
+        "content": [{"type": "text", "text": "four"}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {
+            "input_tokens": 12,
+            "output_tokens": 3,
+            "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": 0,
+        },
+        **changes,
+    }
+
+
+def anthropic_error(status: int, kind: str, *, code: str | None = None, **more: Any) -> Reply:
+    """An error as Anthropic writes it; ``code`` is its ``details.error_code``."""
+    error: dict[str, Any] = {"type": kind, "message": f"the vendor says {kind}"}
+    if code:
+        error["details"] = {"error_code": code}
+    return Reply(status=status, body={"type": "error", "error": error}, bills=False, **more)
+
+
+def gemini_answer(**changes: Any) -> dict[str, Any]:
+    """A whole answer of ``:generateContent``: "four"; 12 tokens in, 4 of them cached; 3 out, 2 thought."""
+    return {
+        "candidates": [
+            {
+                "content": {"role": "model", "parts": [{"text": "four"}]},
+                "finishReason": "STOP",
+                "index": 0,
+            }
+        ],
+        "modelVersion": "gemini-3.8-flash",
+        "responseId": "resp_01",
+        "usageMetadata": {
+            "promptTokenCount": 12,
+            "cachedContentTokenCount": 4,
+            "candidatesTokenCount": 3,
+            "thoughtsTokenCount": 2,
+            "totalTokenCount": 17,
+        },
+        **changes,
+    }
+
+
+def gemini_ended(reason: str, *, text: str = "") -> dict[str, Any]:
+    """An answer whose candidate ended for ``reason``."""
+    parts = [{"text": text}] if text else []
+    content = {"role": "model", "parts": parts}
+    return gemini_answer(candidates=[{"content": content, "finishReason": reason, "index": 0}])
+
+
+def gemini_error(status: int, word: str, *, quota_id: str = "", **more: Any) -> Reply:
+    """An error as Google writes it; with ``quota_id`` as a violated quota."""
+    error: dict[str, Any] = {"code": status, "message": f"the vendor says {word}", "status": word}
+    if quota_id:
+        kind = "type.googleapis.com/google.rpc.QuotaFailure"
+        error["details"] = [{"@type": kind, "violations": [{"quotaId": quota_id}]}]
+    return Reply(status=status, body={"error": error}, bills=False, **more)
+
+
+class ProviderServer:
+    """The server; ``with running() as server``.
+
+    Attributes:
+        requests: POSTs in order of arrival.
+        bills: Request digest to the number of times it was charged.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[Received] = []
+        self.bills: Counter[str] = Counter()
+        self.stopping = threading.Event()
+        self._script: list[Reply] = []
+        self._lock = threading.Lock()  # guards the three above: handlers run in threads
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
+
+    @property
+    def url(self) -> str:
+        """Base URL for both protocols."""
+        return f"http://127.0.0.1:{self._http.server_address[1]}"
+
+    def script(self, *replies: Reply) -> None:
+        """Answer the next POSTs like this."""
+        with self._lock:
+            self._script.extend(replies)
+
+    def take(self, received: Received) -> Reply:
+        """Note the POST, charge for it, and say how to answer."""
+        with self._lock:
+            self.requests.append(received)
+            reply = self._script.pop(0) if self._script else Reply()
+            if reply.bills:
+                text = json.dumps([received.path, received.body], sort_keys=True)
+                self.bills[hashlib.sha256(text.encode()).hexdigest()] += 1
+            return reply
+
+    def start(self) -> None:
+        """Listen on a free port of loopback."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let go of what hangs and end the thread."""
+        self.stopping.set()
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+
+@contextmanager
+def running() -> Iterator[ProviderServer]:
+    """A server that listens inside the block."""
+    server = ProviderServer()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def _handler_of(server: ProviderServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
+            """Say nothing."""
+
+        def do_POST(self) -> None:
+            length = int(self.headers.get("content-length") or 0)
+            body = json.loads(self.rfile.read(length) or b"null")
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            path = self.path.split("?")[0]
+            bearer = headers.get("authorization", "").removeprefix("Bearer ")
+            key = headers.get("x-goog-api-key") or headers.get("x-api-key") or bearer
+            reply = server.take(Received(path=path, headers=headers, body=body))
+            if reply.hang:
+                server.stopping.wait()
+            if reply.hang or reply.drop:
+                self.close_connection = True
+                return
+            if key != good_key:
+                reply = _unknown_key(path)
+            self._send(reply, path)
+
+        def _send(self, reply: Reply, path: str) -> None:
+            body = _plain(path) if reply.body is None else reply.body
+            data = body if isinstance(body, bytes) else json.dumps(body).encode()
+            self.send_response(reply.status)
+            for name, value in {
+                "content-type": reply.content_type,
+                "request-id": "req_01",
+                "content-length": str(len(data)),
+                **reply.headers,
+            }.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(data)
+
+    return Handler
+
+
+def _plain(path: str) -> dict[str, Any]:
+    return gemini_answer() if path.endswith(":generateContent") else anthropic_message()
+
+
+def _unknown_key(path: str) -> Reply:
+    if path.endswith(":generateContent"):
+        return gemini_error(401, "UNAUTHENTICATED")
+    return anthropic_error(401, "authentication_error")
+
+
+def paths(requests: Sequence[Received]) -> list[str]:
+    """The paths of some requests."""
+    return [request.path for request in requests]
