@@ -17,11 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipex_core.evals.results import ScoreState, passes, state_of
+from pipex_core.evals.suite import Reducer
 from pipex_core.jsonvalue import Json, parse
 from pipex_core.stats.estimates import Scale
 from pipex_core.stats.units import Floats
 
-Reducer = Literal["mean", "median", "min", "max", "mode"]
 small = "(small)"
 
 reducers: Mapping[Reducer, Callable[[Sequence[float]], float]] = {
@@ -131,7 +131,7 @@ class Arm:
     missing: Sequence[bool]
 
 
-def arm_of(  # noqa: PLR0913 - the settings of 6.2 and 6.3, all named
+def arm_of(
     responses: pa.Table,
     scores: pa.Table,
     metrics: Iterable[MetricFacts],
@@ -139,7 +139,6 @@ def arm_of(  # noqa: PLR0913 - the settings of 6.2 and 6.3, all named
     run_id: str,
     reducer: Reducer = "mean",
     impute: Literal["worst", "exclude"] = "worst",
-    cluster_by: str | None = None,
 ) -> Arm:
     """The values of a run by case.
 
@@ -150,9 +149,8 @@ def arm_of(  # noqa: PLR0913 - the settings of 6.2 and 6.3, all named
         run_id: Of the run.
         reducer: How the repeats of a case become one value.
         impute: Whether a target failure counts with the worst value or stands outside the mean.
-        cluster_by: Path whose values form clusters where a case names none itself.
     """
-    cases, classes = _cases(responses, cluster_by=cluster_by)
+    cases, classes = _cases(responses)
     position = {case.id: i for i, case in enumerate(cases)}
     rows = _score_rows(scores)
     arms = {}
@@ -181,7 +179,7 @@ def slices_of(arm: Arm, by: str, *, min_slice: int = 30) -> Mapping[str, Sequenc
 
 
 def _cases(
-    responses: pa.Table, *, cluster_by: str | None
+    responses: pa.Table,
 ) -> tuple[list[CaseFacts], Mapping[str, Mapping[int, str]]]:
     kept = responses.filter(pc.invert(responses["quarantined"]))
     names = ("case_id", "repeat", "class", "case_hash", "weight", "cluster_id", "tags", "split")
@@ -192,26 +190,20 @@ def _cases(
         *columns, strict=True
     ):
         if case_id not in classes:
-            by_path = {} if slices == "{}" else parse(slices)
             cases.append(
                 CaseFacts(
                     id=case_id,
                     case_hash=case_hash,
                     weight=weight,
-                    cluster=cluster or _cluster(by_path, cluster_by),
+                    cluster=cluster,
                     tags=tuple(tags or ()),
                     split=split,
-                    slices=by_path,
+                    slices=parse(slices) if slices else {},
                 )
             )
         classes.setdefault(case_id, {})[repeat] = word
     cases.sort(key=lambda case: case.id)
     return cases, classes
-
-
-def _cluster(by_path: Mapping[str, Json], path: str | None) -> str | None:
-    value = by_path.get(path) if path is not None else None
-    return None if value is None else str(value)
 
 
 _ScoreRow = tuple[str, int, str, str | None, float | None, float | None]

@@ -237,16 +237,6 @@ def test_a_metric_without_threshold_decides_nothing() -> None:
     assert arm([response("a")], [score("a", 0.0, threshold=None)], facts=shown).passed == [None]
 
 
-def test_clusters_come_from_the_case_and_else_from_the_path() -> None:
-    responses = [
-        response("a", cluster_id="own", slices={"metadata.topic": "x"}),
-        response("b", slices={"metadata.topic": 7}),
-        response("c"),
-    ]
-    made = arm(responses, [], cluster_by="metadata.topic")
-    assert [case.cluster for case in made.cases] == ["own", "7", None]
-
-
 def test_clustered_values_get_a_clustered_interval() -> None:
     responses = [response(f"c{i}", cluster_id=str(i // 2)) for i in range(8)]
     scores = [score(f"c{i}", x) for i, x in enumerate([1, 1, 0, 0, 1, 1, 0, 0])]
