@@ -4,15 +4,18 @@ Users who want other names subclass ``PipexTranslator`` and override ``get_asset
 the package makes up a name.
 """
 
+import keyword
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote, unquote
 
 import dagster as dg
 
-from pipex_core.errors import PipexError, ProviderError, StoreError
+from pipex_core.errors import ConfigError, PipexError, ProviderError, SpecError
+from pipex_core.jsonvalue import digest
 
 Layer = Literal["suite", "responses", "scores", "summary", "verdict", "leaderboard"]
 layers: Sequence[Layer] = ("suite", "responses", "scores", "summary", "verdict", "leaderboard")
@@ -20,6 +23,26 @@ layers: Sequence[Layer] = ("suite", "responses", "scores", "summary", "verdict",
 targets_partitions = "pipex_targets"
 longest_partition = 120
 longest_name = 100
+# Names that Dagster 1.13 refuses besides the keywords of Python.
+reserved_words = frozenset(
+    [
+        "arg_dict",
+        "bool",
+        "conf",
+        "config",
+        "context",
+        "dict",
+        "float",
+        "input",
+        "input_arg_dict",
+        "int",
+        "meta",
+        "output",
+        "output_arg_dict",
+        "str",
+        "type",
+    ]
+)
 partition_safe = "._:@-"
 
 descriptions: Mapping[Layer, str] = {
@@ -83,9 +106,28 @@ class PipexTranslator:
 
 
 def slug(name: str) -> str:
-    """``name`` with every character that Dagster refuses in names as ``_``; never empty, at most 100 long."""
-    safe = re.sub(r"[^A-Za-z0-9_]", "_", name)[:longest_name]
-    return safe or "_"
+    """``name`` as Dagster accepts it: other characters become ``_``, reserved words get one behind them.
+
+    Never empty, at most 101 characters.
+    """
+    safe = re.sub(r"[^A-Za-z0-9_]", "_", name)[:longest_name] or "_"
+    return f"{safe}_" if keyword.iskeyword(safe) or safe in reserved_words else safe
+
+
+def slugs(names: Iterable[str]) -> dict[str, str]:
+    """A slug for each name, all different.
+
+    A name that is a slug already keeps it; others that would get a taken one end in six digits of
+    their digest, so a name's slug never depends on the order of the names.
+    """
+    plain = {name: slug(name) for name in names}
+    taken = Counter(plain.values())
+    return {
+        name: made
+        if made == name or (taken[made] == 1 and len(name) <= longest_name)
+        else f"{made}_{digest(name)[:6]}"
+        for name, made in plain.items()
+    }
 
 
 def op_name(pipeline: str, step: str) -> str:
@@ -105,6 +147,8 @@ def partition_of(target: str) -> str:
         ValueError: The encoded name is longer than 120 characters.
     """
     key = quote(target, safe=partition_safe).replace("...", "%2E%2E%2E").replace("~", "%7E")
+    if not key.strip("."):  # `.` and `..` are no file names
+        key = key.replace(".", "%2E")
     if not key or len(key) > longest_partition:
         raise ValueError(
             f"the target name {target!r} makes a partition key of {len(key)} characters"
@@ -117,19 +161,30 @@ def target_of(partition: str) -> str:
     return unquote(partition)
 
 
-def failure_of(error: PipexError, *, next_step: str = "") -> dg.Failure:
-    """The error as Dagster shows it: the code, what happened and what to do, never retried by Dagster.
+def failure_of(error: PipexError) -> dg.Failure:
+    """The error as Dagster shows it: the code, what happened and what to do; Dagster tries no second time.
 
     The core has already retried what a retry can help, so a second layer would only multiply bills.
     """
     metadata: dict[str, Any] = {"code": error.code, "retryable": error.retryable}
-    if isinstance(error, ProviderError):
-        metadata |= {"provider": error.provider, "model": error.model, "status": error.status or 0}
-    if next_step:
-        metadata["next"] = dg.MetadataValue.md(next_step)
+    match error:
+        case ProviderError():
+            metadata |= {"provider": error.provider, "model": error.model}
+            metadata |= {} if error.status is None else {"http_status": error.status}
+        case SpecError():
+            metadata["problems"] = dg.MetadataValue.md(problem_list(error))
+        case ConfigError() if error.next_step:
+            metadata["next"] = dg.MetadataValue.md(error.next_step)
+        case _:
+            pass
     return dg.Failure(f"{error.code}: {error.message}", metadata=metadata, allow_retries=False)
 
 
-def may_run_again(error: PipexError) -> bool:
-    """Whether one fresh attempt of the op can help: the store hiccuped or a worker died."""
-    return isinstance(error, StoreError) and error.code in {"storage_error", "worker_died"}
+def problem_list(error: SpecError) -> str:
+    """The problems of a file as a Markdown list, one line each."""
+    return "\n".join(f"- `{problem}`" for problem in error.problems)
+
+
+def is_worth_a_retry(error: PipexError) -> bool:
+    """Whether one fresh attempt of the op can help: the store hiccuped or a worker process died."""
+    return error.code in {"storage_error", "worker_died"}
