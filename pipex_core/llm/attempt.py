@@ -27,6 +27,16 @@ class CallWarning:
     message: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What all calls of a process share."""
+
+    clock: Clock
+    prices: PriceTable
+    limits: Limits
+    guards: Guards
+
+
 @dataclass(slots=True, kw_only=True)
 class Attempts:
     """The tries of one call, all with the same key and ordinal.
@@ -47,11 +57,7 @@ class Attempts:
     ledger: Ledger
     deadline: float | None
     sink: EventSink
-    clock: Clock
-    prices: PriceTable
-    limits: Limits
-    guards: Guards
-    guard: Guard
+    services: Services
     wait_s: float = 0.0
     failed_nanousd: int = 0
     warnings: list[CallWarning] = field(default_factory=list)
@@ -65,17 +71,17 @@ class Attempts:
             ConfigError: The budget refuses models without a price.
         """
         self._check_deadline()
-        self.guards.check_credential(self.request)
+        self.services.guards.check_credential(self.request)
         request = self._numbered(attempt)
         bound = self._bound(request)
-        arrived = self.clock.monotonic()
-        ticket = await self.guard.enter(
+        arrived = self.services.clock.monotonic()
+        ticket = await self.guard().enter(
             tokens=bound.tokens, until=self._hold_until(), group=self.sink.run_id
         )
         try:
             reservation = await self.ledger.reserve_when_free(bound)
             self._warn(*(("budget_exceeded", text) for text in reservation.warnings))
-            self.wait_s += self.clock.monotonic() - arrived
+            self.wait_s += self.services.clock.monotonic() - arrived
             begun = self._begun(attempt, bound)
             response = await self._journalled(request, begun, reservation, ticket)
         finally:
@@ -115,7 +121,7 @@ class Attempts:
         wall_s = self._wall_s()
         request = replace(request, timeout_s=wall_s)
         self.sink.emit("call_started", step=request.origin.path, data=self.facts(begun.attempt))
-        sent = self.clock.monotonic()
+        sent = self.services.clock.monotonic()
         try:
             async with asyncio.timeout(wall_s) as scope:
                 response = await self.provider.complete(request)
@@ -128,7 +134,7 @@ class Attempts:
                 model=request.model,
                 maybe_billed=True,
             ) from exc
-        measured = (self.clock.monotonic() - sent) * 1000
+        measured = (self.services.clock.monotonic() - sent) * 1000
         return replace(response, latency_ms=response.latency_ms or measured)
 
     def _numbered(self, attempt: int) -> Request:
@@ -141,8 +147,8 @@ class Attempts:
         known = self.provider.estimate(request)
         if known is not None:
             return Amount(nanousd=known.nanousd, tokens=known.tokens, calls=1)
-        today = self.clock.now().date()
-        if self.ledger.refuses_unknown_prices and not self.prices.find(
+        today = self.services.clock.now().date()
+        if self.ledger.refuses_unknown_prices and not self.services.prices.find(
             self.request.model, on=today
         ):
             raise ConfigError(
@@ -150,7 +156,7 @@ class Attempts:
                 code="unknown_price",
                 next_step="name a price file in PIPEX_PRICES or drop `unknown_price: refuse`",
             )
-        return self.prices.bound(self.request, on=today)
+        return self.services.prices.bound(self.request, on=today)
 
     def _in_doubt(self, reservation: Reservation) -> Amount:
         return reservation.amount if self.provider.billable else Amount(calls=1)
@@ -158,8 +164,8 @@ class Attempts:
     def _priced(self, response: Response) -> Response:
         if response.cost_nanousd is not None:
             return response
-        today = self.clock.now().date()
-        cost = self.prices.cost(response.usage, self.request.model, on=today)
+        today = self.services.clock.now().date()
+        cost = self.services.prices.cost(response.usage, self.request.model, on=today)
         if not cost.known:
             self._warn(
                 (
@@ -182,7 +188,7 @@ class Attempts:
         )
 
     def _check_deadline(self) -> None:
-        if self.deadline is not None and self.clock.monotonic() >= self.deadline:
+        if self.deadline is not None and self.services.clock.monotonic() >= self.deadline:
             raise ProviderTimeout(
                 "the deadline passed before the call could be sent",
                 provider=self.request.provider,
@@ -191,16 +197,22 @@ class Attempts:
             )
 
     def _hold_until(self) -> float:
-        until = self.clock.monotonic() + self.limits.hold_s
+        until = self.services.clock.monotonic() + self.services.limits.hold_s
         return until if self.deadline is None else min(until, self.deadline)
 
     def _wall_s(self) -> float:
         if self.deadline is None:
             return self.request.timeout_s
-        return max(0.0, min(self.request.timeout_s, self.deadline - self.clock.monotonic()))
+        return max(
+            0.0, min(self.request.timeout_s, self.deadline - self.services.clock.monotonic())
+        )
 
     def _warn(self, *found: tuple[str, str]) -> None:
         self.warnings += [CallWarning(code=code, message=message) for code, message in found]
+
+    def guard(self) -> Guard:
+        """The limits of the service that the call goes to."""
+        return self.services.guards.of(self.request, self.provider)
 
     def facts(self, attempt: int) -> dict[str, Json]:
         """What every event about a try of this call says."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipex_core.errors import ConfigError, ConnectionFailed, ProviderError
-from pipex_core.llm.attempt import Attempts, CallWarning, usable
+from pipex_core.llm.attempt import Attempts, CallWarning, Services, usable
 from pipex_core.llm.cost import Ledger
 from pipex_core.llm.guard import Guards, Limits
 from pipex_core.llm.limits import RetryPolicy, account_kinds
@@ -101,7 +101,8 @@ class LlmClient:
         self._rng = rng
         self._cache = cache
         self._sink = sink
-        self._guards = Guards(clock=clock, limits=self.limits, sink=sink)
+        guards = Guards(clock=clock, limits=self.limits, sink=sink)
+        self._services = Services(clock=clock, prices=prices, limits=self.limits, guards=guards)
 
     async def call(  # noqa: PLR0913 - the manners of one call, all named
         self,
@@ -141,32 +142,24 @@ class LlmClient:
         ordinal = log.next_ordinal()
         known = log.answered(ordinal, key)
         if known is not None:
-            tries = log.attempts_so_far(ordinal, key)
-            return Reply(
-                response=usable(known, request),
-                attempts=max(tries, 1),
-                cost_nanousd=known.cost_nanousd or 0,
-                warnings=_findings(known, request),
-            )
+            return _journalled(known, request, tries=log.attempts_so_far(ordinal, key))
         stored = self._cache.get(key) if self._cache and cache == "use" else None
         if stored is not None:
             return Reply(response=stored, attempts=0, cost_nanousd=0, cache="hit")
-        attempts = Attempts(
-            request=request,
-            provider=provider,
-            key=key,
-            ordinal=ordinal,
-            log=log,
-            ledger=ledger,
-            deadline=deadline,
-            sink=sink or self._sink,
-            clock=self._clock,
-            prices=self.prices,
-            limits=self.limits,
-            guards=self._guards,
-            guard=self._guards.of(request, provider),
+        reply = await self._answer(
+            Attempts(
+                request=request,
+                provider=provider,
+                key=key,
+                ordinal=ordinal,
+                log=log,
+                ledger=ledger,
+                deadline=deadline,
+                sink=sink or self._sink,
+                services=self._services,
+            ),
+            retry,
         )
-        reply = await self._answer(attempts, retry)
         if self._cache and cache != "off" and reply.response.finish_reason in normal_ends:
             self._cache.put(key, reply.response)
         return reply
@@ -198,7 +191,7 @@ class LlmClient:
                 retry_wait_s += wait_s
                 failed_with = error.code
             else:
-                call.guard.refund(failed_with)
+                call.guard().refund(failed_with)
                 return Reply(
                     response=response,
                     attempts=attempt,
@@ -213,7 +206,7 @@ class LlmClient:
     ) -> float:
         """Seconds until the next attempt; raises ``error`` when there is to be none."""
         if error.code in account_kinds and call.provider.billable:
-            self._guards.reject(call.request, error.code)
+            self._services.guards.reject(call.request, error.code)
         if attempt >= retry.attempts or not retry.covers(error):
             raise error
         if (error.retry_after_s or 0.0) > self.limits.max_retry_after_s:
@@ -222,12 +215,22 @@ class LlmClient:
         wait_s = retry.wait_s(attempt - 1, self._rng, retry_after_s=error.retry_after_s)
         if call.deadline is not None and self._clock.monotonic() + wait_s >= call.deadline:
             raise error
-        if not call.guard.may_retry(error.code):
+        if not call.guard().may_retry(error.code):
             error.detail = "retry_quota"
             raise error
         data = {**call.facts(attempt), "kind": error.code, "wait_ms": round(wait_s * 1000)}
         call.sink.emit("call_retried", step=call.request.origin.path, data=data)
         return wait_s
+
+
+def _journalled(response: Response, request: Request, *, tries: int) -> Reply:
+    """The reply of a call whose answer was durable before a restart."""
+    return Reply(
+        response=usable(response, request),
+        attempts=max(tries, 1),
+        cost_nanousd=response.cost_nanousd or 0,
+        warnings=_findings(response, request),
+    )
 
 
 def _findings(response: Response, request: Request) -> list[CallWarning]:
