@@ -1,0 +1,151 @@
+"""What the UI shows of tables and numbers: metadata of materializations, in the order in which it reads.
+
+Floats come first, because the UI plots each over the partitions; then the panels for row count and
+columns, tables for people, and a text with one small picture last.
+"""
+
+import base64
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from pipex_core.evals.summary import MetricSummary, Summary
+from pipex_core.jsonvalue import Json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Metadata = dict[str, dg.MetadataValue[Any]]
+
+longest_cell = 160  # of inline tables: a row must fit on a screen
+longest_text = 2_000  # of prompts and replies of a step
+shown_rows = 20
+nothing = "-"
+
+
+def numbers(values: Mapping[str, float | None]) -> Metadata:
+    """The values that are there, as floats, so that the UI plots integers as well."""
+    return {
+        name: dg.MetadataValue.float(float(value))
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def panels(table: "pa.Table") -> Metadata:
+    """Row count and columns, under the names for which the UI has panels of its own."""
+    columns = [
+        dg.TableColumn(
+            name=field.name,
+            type=str(field.type),
+            constraints=dg.TableColumnConstraints(nullable=field.nullable),
+        )
+        for field in table.schema
+    ]
+    return {
+        "dagster/row_count": dg.MetadataValue.int(table.num_rows),
+        "dagster/column_schema": dg.TableSchemaMetadataValue(dg.TableSchema(columns=columns)),
+    }
+
+
+def rows_shown(rows: Iterable[Mapping[str, Json]]) -> dg.TableMetadataValue | None:
+    """The first rows as an inline table, long texts cut; None when there is none.
+
+    Args:
+        rows: All with the same keys, numbers or text.
+    """
+    records = [dg.TableRecord({k: _cell(v) for k, v in row.items()}) for row in rows][:shown_rows]
+    return dg.MetadataValue.table(records=records) if records else None
+
+
+def cut(text: str, *, at: int = longest_text) -> str:
+    """``text``, or its beginning with the number of characters that are left out."""
+    return text if len(text) <= at else f"{text[:at]} … ({len(text) - at} more characters)"
+
+
+def of_metrics(summary: Summary) -> Mapping[str, float | None]:
+    """Mean and coverage of every metric, under the names that gates use."""
+    found: dict[str, float | None] = {}
+    for name, metric in summary.metrics.items():
+        found[f"{name}_mean"] = metric.mean
+        found[f"{name}_coverage"] = coverage(metric)
+    return found
+
+
+def coverage(metric: MetricSummary) -> float | None:
+    """Share of the cases with a question to which there is a number; None when there was no question."""
+    planned = metric.n_planned - metric.n_na
+    return (metric.n_scored + metric.n_failed) / planned if planned else None
+
+
+def summary_text(summary: Summary) -> str:
+    """The metrics as a Markdown table, below it the first metric's values as a picture."""
+    lines = [
+        "| metric | mean | 95 % interval | if all missing were worst … best | coverage |",
+        "|---|--:|---|---|--:|",
+        *(_metric_line(name, metric) for name, metric in summary.metrics.items()),
+    ]
+    picture = _picture(summary)
+    return "\n".join(lines) + (f"\n\n{picture}" if picture else "")
+
+
+def _metric_line(name: str, metric: MetricSummary) -> str:
+    interval = metric.estimate.interval if metric.estimate else None
+    ends = f"{interval.low:.3g} … {interval.high:.3g}" if interval else nothing
+    bounds = f"{metric.bounds[0]:.3g} … {metric.bounds[1]:.3g}" if metric.bounds else nothing
+    share = coverage(metric)
+    known = nothing if share is None else f"{100 * share:.1f} %"
+    mean = nothing if metric.mean is None else f"{metric.mean:.3g}"
+    return f"| `{name}` | {mean} | {ends} | {bounds} | {known} |"
+
+
+def _picture(summary: Summary) -> str:
+    for name, metric in summary.metrics.items():
+        if metric.histogram is not None:
+            found = metric.histogram
+            width = (found.high - found.low) / len(found.counts)
+            edges = [found.low + width * i for i in range(len(found.counts))]
+            return bars(edges, found.counts, width=width, title=name, mark=metric.facts.threshold)
+    return ""
+
+
+def bars(
+    edges: Sequence[float],
+    counts: Sequence[int],
+    *,
+    width: float,
+    title: str,
+    mark: float | None = None,
+) -> str:
+    """A histogram as a Markdown image that needs no file: a PNG of some 5 KB in the text itself.
+
+    Args:
+        edges: Left end of each bar.
+        counts: Height of each bar.
+        width: Of every bar, in the unit of the values.
+        title: What is counted.
+        mark: A value to draw a line at, such as a threshold.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4, 1.6), dpi=80, layout="tight")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.bar(edges, counts, width=width or 1.0, align="edge", color="#4c6fbf", edgecolor="white")
+    if mark is not None:
+        axes.axvline(mark, color="#b3442e", linewidth=1.2)
+    axes.set_title(f"{title}: cases per value", fontsize=8)
+    axes.tick_params(labelsize=7)
+    png = io.BytesIO()
+    figure.savefig(png, format="png")
+    text = base64.b64encode(png.getvalue()).decode()
+    return f"![{title}: histogram](data:image/png;base64,{text})"
+
+
+def _cell(value: Json) -> Any:  # noqa: ANN401 - str, int, float or bool, as a table record takes them
+    if value is None:
+        return ""
+    return cut(value, at=longest_cell) if isinstance(value, str) else value
