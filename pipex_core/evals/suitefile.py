@@ -1,0 +1,302 @@
+"""The text forms of a suite: a directory, or one file of JSON, YAML or JSON lines; read and written.
+
+All forms of one suite load to equal values and digests. A text with problems raises one error that
+lists all of them with line and column; places are looked up only then, so a good file costs nothing.
+Reading takes texts and names, never paths: files are opened elsewhere.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import PurePosixPath
+from typing import Any, Final, TypeAlias
+
+import yaml
+
+from pipex_core.errors import Problem, SpecError
+from pipex_core.evals.jsonplaces import source_of_json
+from pipex_core.evals.suite import Case, Suite
+from pipex_core.evals.suiteshape import case_data, read_case, read_suite_fields, suite_data
+from pipex_core.jsonvalue import Json, parse
+from pipex_core.spec.model import Finding, SourceMap
+from pipex_core.spec.yaml_text import read_yaml
+
+Source: TypeAlias = Callable[[], SourceMap]
+
+max_cases: Final = 1_000_000
+max_case_bytes: Final = 16 * 1024 * 1024
+_max_yaml_nodes: Final = 50_000_000
+_max_yaml_bytes: Final = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """One text with the name that messages use.
+
+    Attributes:
+        file: Path as the user gave it; its stem names a suite without id.
+    """
+
+    file: str
+    text: str | bytes
+
+
+def read_directory(suite: Text, cases: Text) -> Suite:
+    """The suite of a directory: ``suite.yaml`` (YAML or JSON) and ``cases.jsonl``.
+
+    Raises:
+        SpecError: All problems of both files, sorted by place.
+    """
+    folder = PurePosixPath(suite.file).parent
+    problems: list[Problem] = []
+    head, source = _document(suite, problems)
+    findings: list[Finding] = []
+    if isinstance(head, Mapping):
+        misplaced = [key for key in ("cases", "test_cases") if key in head]
+        message = "the cases of a directory stand in cases.jsonl"
+        findings += (Finding(code="conflicting_fields", message=message, path=m) for m in misplaced)
+        head = {key: value for key, value in head.items() if key not in misplaced}
+    fields: Mapping[str, Any] = {}
+    if not problems:
+        fields, more = read_suite_fields(head, default_id=folder.name or "suite")
+        problems += _placed((*findings, *more), source)
+    found = _cases_of_lines(cases, problems)
+    return _suite(fields, found, location=str(folder), problems=problems)
+
+
+def read_file(text: Text) -> Suite:
+    """The suite of a single file; ``.jsonl`` holds cases only, anything else one JSON or YAML map.
+
+    Raises:
+        SpecError: All problems, sorted by place.
+    """
+    problems: list[Problem] = []
+    name = PurePosixPath(text.file)
+    if name.suffix == ".jsonl":
+        cases = _cases_of_lines(text, problems)
+        fields, findings = read_suite_fields({}, default_id=name.stem)
+        problems += _placed(findings, partial(SourceMap, file=text.file))
+        return _suite(fields, cases, location=text.file, problems=problems)
+    document, source = _document(text, problems)
+    if problems:
+        raise SpecError(problems)
+    head, data, at = _split(document)
+    fields, findings = read_suite_fields(head, default_id=name.stem)
+    cases, more = _cases_of_list(data, at)
+    problems += _placed((*findings, *more), source)
+    return _suite(fields, cases, location=text.file, problems=problems)
+
+
+def dump_directory(suite: Suite) -> Mapping[str, str]:
+    """The canonical form: ``suite.yaml`` and ``cases.jsonl``, the same bytes for equal suites."""
+    return {"suite.yaml": _yaml(suite_data(suite)), "cases.jsonl": dump_lines(suite.cases)}
+
+
+def dump_lines(cases: Iterable[Case]) -> str:
+    """One line per case, sorted by id."""
+    return "".join(f"{_line(case)}\n" for case in sorted(cases, key=lambda case: case.id))
+
+
+def dump_json(suite: Suite) -> str:
+    """The suite as one JSON file, indented by 2."""
+    return f"{_encodable(partial(json.dumps, _whole(suite), indent=2))}\n"
+
+
+def dump_yaml(suite: Suite) -> str:
+    """The suite as one YAML file."""
+    return _yaml(_whole(suite))
+
+
+def _whole(suite: Suite) -> dict[str, Json]:
+    ordered = sorted(suite.cases, key=lambda case: case.id)
+    return {**suite_data(suite), "cases": [case_data(case) for case in ordered]}
+
+
+def _line(case: Case) -> str:
+    return _encodable(partial(json.dumps, case_data(case), separators=(",", ":")))
+
+
+def _encodable(dumps: "partial[str]") -> str:
+    """The JSON text, in ASCII when it holds a lone surrogate, which no UTF-8 file can hold."""
+    text = dumps(ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return dumps(ensure_ascii=True, allow_nan=False)
+    return text
+
+
+def _suite(
+    fields: Mapping[str, Any],
+    cases: Sequence[Case],
+    *,
+    location: str,
+    problems: Sequence[Problem],
+) -> Suite:
+    if problems:
+        raise SpecError(sorted(problems, key=lambda p: (p.file, p.line, p.column)))
+    ordered = tuple(sorted(cases, key=lambda case: case.id))
+    return Suite(**fields, cases=ordered, location=location)
+
+
+def _decoded(text: Text, problems: list[Problem]) -> str:
+    if isinstance(text.text, str):
+        return text.text.removeprefix("\ufeff")
+    try:
+        return text.text.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = text.text.count(b"\n", 0, exc.start) + 1
+        message = f"the file is not UTF-8: {exc.reason}"
+        problems.append(
+            Problem(file=text.file, line=line, column=1, code="not_utf8", message=message)
+        )
+        return ""
+
+
+def _split(document: Json) -> tuple[Json, Json, str]:
+    """Suite fields, cases and the name of the field that holds them."""
+    if not isinstance(document, Mapping):
+        return document, [], "cases"
+    at = "test_cases" if "test_cases" in document and "cases" not in document else "cases"
+    head = {key: value for key, value in document.items() if key != at}
+    return head, document.get(at, []), at
+
+
+def _cases_of_list(data: Json, at: str) -> tuple[Sequence[Case], Sequence[Finding]]:
+    if not isinstance(data, list):
+        return (), [Finding(code="wrong_type", message=f"{at}: a list is needed", path=at)]
+    if len(data) > max_cases:
+        return (), [Finding(code="too_large", message=f"more than {max_cases} cases", path=at)]
+    cases: list[Case] = []
+    findings: list[Finding] = []
+    first: dict[str, str] = {}
+    for index, item in enumerate(data):
+        path = f"{at}[{index}]"
+        case, wrong = read_case(item, path=path)
+        findings += wrong
+        if case is None:
+            continue
+        cases.append(case)
+        if first.setdefault(case.id, path) != path:
+            message = f"the id {case.id!r} is already used by {first[case.id]}"
+            findings.append(Finding(code="duplicate_id", message=message, path=f"{path}.id"))
+    return cases, findings
+
+
+def _cases_of_lines(text: Text, problems: list[Problem]) -> Sequence[Case]:
+    cases: list[Case] = []
+    first: dict[str, int] = {}
+    for number, line in enumerate(_decoded(text, problems).split("\n"), 1):
+        if not line or line.isspace():
+            continue
+        if len(cases) >= max_cases:
+            finding = Finding(code="too_large", message=f"more than {max_cases} cases")
+            problems += _problems_of_line([finding], line, file=text.file, number=number)
+            break
+        case, wrong = _case_of_line(line)
+        if wrong:
+            problems += _problems_of_line(wrong, line, file=text.file, number=number)
+        if case is None:
+            continue
+        cases.append(case)
+        if first.setdefault(case.id, number) != number:
+            message = f"the id {case.id!r} is already used in line {first[case.id]}"
+            finding = Finding(code="duplicate_id", message=message, path="id")
+            problems += _problems_of_line([finding], line, file=text.file, number=number)
+    return cases
+
+
+def _case_of_line(line: str) -> tuple[Case | None, Sequence[Finding]]:
+    if len(line) > max_case_bytes // 4 and len(line.encode("utf-8", "replace")) > max_case_bytes:
+        return None, [Finding(code="too_large", message="the case is larger than 16 MB")]
+    try:
+        data = parse(line)
+    except ValueError as exc:
+        return None, [_syntax(exc)]
+    return read_case(data, path="")
+
+
+def _syntax(exc: ValueError) -> Finding:
+    if isinstance(exc, json.JSONDecodeError):
+        return Finding(code="json_syntax", message=f"not JSON: {exc.msg}", position=exc.pos)
+    code = "too_large" if str(exc).startswith("nesting") else "json_syntax"
+    return Finding(code=code, message=f"not a JSON value as pipex reads it: {exc}")
+
+
+def _problems_of_line(
+    findings: Iterable[Finding], line: str, *, file: str, number: int
+) -> Iterator[Problem]:
+    source = SourceMap(file=file)
+    if any(finding.path for finding in findings):
+        source = source_of_json(line, file=file)
+    for finding in findings:
+        problem = source.problem(finding)
+        yield replace(problem, line=number, column=problem.column + finding.position)
+
+
+def _placed(findings: Iterable[Finding], source: Source) -> list[Problem]:
+    found = list(findings)
+    return list(map(source().problem, found)) if found else []
+
+
+def _document(text: Text, problems: list[Problem]) -> tuple[Json, Source]:
+    """The value of a JSON or YAML text and where its parts stand; None when it cannot be read."""
+    nothing = partial(SourceMap, file=text.file)
+    found = _decoded(text, problems)
+    if problems:
+        return None, nothing
+    if PurePosixPath(text.file).suffix != ".json":
+        return _yaml_document(found, text.file, problems)
+    try:
+        return parse(found), partial(source_of_json, found, file=text.file)
+    except ValueError as exc:
+        finding = _syntax(exc)
+        line = found.count("\n", 0, finding.position) + 1
+        column = finding.position - found.rfind("\n", 0, finding.position)
+        problems.append(replace(nothing().problem(finding), line=line, column=column))
+        return None, nothing
+
+
+def _yaml_document(text: str, file: str, problems: list[Problem]) -> tuple[Json, Source]:
+    try:
+        document = read_yaml(text, file, limit=_max_yaml_nodes, size=_max_yaml_bytes)
+    except SpecError as exc:
+        problems += exc.problems
+        return None, partial(SourceMap, file=file)
+    return document.value, lambda: document.source
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes text that would be another scalar in YAML 1.2 as well as in 1.1, and writes no alias."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the signature is PyYAML's
+        return True
+
+
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:int",
+    re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+"),
+    list("-+0123456789"),
+)
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"),
+    list("-+.0123456789"),
+)
+
+
+def _text_node(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    """Text of several lines as a block, where its content allows one."""
+    return dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None
+    )
+
+
+_Dumper.add_representer(str, _text_node)
+
+
+def _yaml(data: Json) -> str:
+    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return text
