@@ -1,0 +1,136 @@
+"""One entry on one response: extract, needs, the metric itself, negation; then passed or not.
+
+Whatever happens becomes a score or a reason. What makes a number impossible is decided in this order:
+there is no answer (``no_output``, ``not_run``, ``budget``), something that the metric needs is absent,
+an input is too large, the metric itself.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from pipex_core.metrics.contract import (
+    Corpus,
+    CorpusMetric,
+    MetricInput,
+    Need,
+    Score,
+    Unscored,
+    aggregated,
+    measured,
+    why_no_answer,
+)
+from pipex_core.metrics.entries import Entry
+from pipex_core.metrics.extraction import extracted
+
+most_characters: Final = 1_000_000
+threshold_slack: Final = 1e-12  # below any meaning, above the rounding of a sum of thousands
+
+
+def score_item(entry: Entry, item: MetricInput) -> Score:
+    """What the entry's metric says of ``item``; never raises for what an answer holds."""
+    absent = _no_answer(entry, item) or _too_large(item)
+    if absent is not None:
+        return absent
+    seen = item if entry.extract is None else _after_extract(entry, item)
+    if isinstance(seen, Unscored):
+        return seen
+    lacking = _lacking(entry, seen)
+    if lacking is not None:
+        return lacking
+    score = measured(entry.metric, seen)
+    if isinstance(score, Unscored):
+        return score
+    if entry.negate:
+        score = replace(score, value=1.0 - score.value)
+    return replace(score, label="no_match") if seen.unmatched else score
+
+
+def passed(entry: Entry, score: Score) -> bool | None:
+    """Does the score reach the entry's threshold? None without a score, a threshold or a direction."""
+    if isinstance(score, Unscored) or entry.threshold is None:
+        return None
+    match entry.info.direction:
+        case "higher":
+            return score.value >= entry.threshold - threshold_slack
+        case "lower":
+            return score.value <= entry.threshold + threshold_slack
+        case "none":
+            return None
+
+
+def fallback_for(entry: Entry, score: Score) -> Entry | None:
+    """The entry whose score is added as an extra row because this one timed out or crashed."""
+    crashed = isinstance(score, Unscored) and score.code in {"metric_timeout", "metric_crash"}
+    return entry.fallback if crashed else None
+
+
+def corpus_value(
+    entry: Entry, items: Sequence[tuple[MetricInput, Score]]
+) -> Corpus | Unscored | None:
+    """The entry's value over the whole suite.
+
+    Args:
+        entry: Any entry.
+        items: Inputs with the scores that ``score_item`` gave, sorted by case and repeat, so that
+            sums do not depend on what finished first.
+
+    Returns:
+        None when the metric has no such value or nothing was scored.
+    """
+    if not isinstance(entry.metric, CorpusMetric):
+        return None
+    corpus = aggregated(entry.metric, items)
+    if isinstance(corpus, Corpus) and entry.negate:
+        return replace(corpus, value=1.0 - corpus.value)
+    return corpus
+
+
+_answers: Final = frozenset({"output", "output_json", "tools", "logprobs"})
+_present: Final[Mapping[Need, Callable[[MetricInput], bool]]] = {
+    "output": lambda item: item.output is not None,
+    "output_json": lambda item: item.has_output_json,
+    "reference": lambda item: bool(item.references),
+    "reference_json": lambda item: item.has_reference_json,
+    "input": lambda item: item.input is not None,
+    "query": lambda item: item.query is not None,
+    "context": lambda item: bool(item.context),
+    "choices": lambda item: bool(item.choices),
+}
+
+
+def _no_answer(entry: Entry, item: MetricInput) -> Unscored | None:
+    return why_no_answer(item) if entry.info.needs & _answers else None
+
+
+def _too_large(item: MetricInput) -> Unscored | None:
+    for text in (item.output, *item.references, *item.context):
+        if text is not None and len(text) > most_characters:
+            reason = f"a text of {len(text)} characters; at most {most_characters}"
+            return Unscored(code="too_large", reason=reason)
+    return None
+
+
+def _after_extract(entry: Entry, item: MetricInput) -> MetricInput | Unscored:
+    if entry.extract is None or item.output is None:
+        return item
+    value = (item.output_json,) if item.has_output_json else None
+    try:
+        found = extracted(entry.extract, item.output, choices=item.choices, value=value)
+    except TimeoutError:
+        return Unscored(code="metric_timeout", reason="the pattern of extract took over a second")
+    if found is None:
+        return replace(item, output="", output_json=None, has_output_json=False, unmatched=True)
+    return replace(item, output=found.text, output_json=found.value, has_output_json=found.is_json)
+
+
+def _lacking(entry: Entry, item: MetricInput) -> Unscored | None:
+    """The first thing that the metric needs and ``item`` has not; sorted, so that it is always the same."""
+    for need in sorted(entry.info.needs):
+        if need not in _present or _present[need](item):
+            continue
+        if need in {"reference", "reference_json"}:
+            reason = f"{entry.type} compares with a reference, and the case has none"
+            return Unscored(code="no_reference", reason=reason)
+        return Unscored(code="missing_input", reason=f"{entry.type} needs {need}, which is absent")
+    return None
