@@ -6,9 +6,10 @@ tables, ``spec.check`` and ``spec.plan`` find references and effects through the
 knows a step type by name, so a plug-in's step is checked like a built-in one.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from pipex_core.errors import Problem, Severity
 from pipex_core.jsonvalue import Json
@@ -23,9 +24,22 @@ FieldKind = Literal[
     "cases",  # map of text to nested list of steps
     "operations",  # list of transform operations
     "schema",  # a JSON Schema
+    "pipeline",  # an inline pipeline
+    "pipeline_file",  # path of a pipeline file, from the file that names it
+    "function_names",  # list of names in the workflow's gemini_functions
     "plain",  # read as it stands
 ]
 TypeWord = Literal["str", "int", "num", "bool", "list", "map", "any"]
+Family = Literal["", "claude", "gemini"]
+
+_plain_key: Final = re.compile(r"""[^.\[\]"'\s]+""")
+
+
+def join_path(path: str, key: str) -> str:
+    """The document path of a map's entry: ``a.b``, or ``a["odd key"]``."""
+    if not _plain_key.fullmatch(key):
+        return f'{path}["{key}"]'
+    return f"{path}.{key}" if path else key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +52,17 @@ class FieldShape:
         low: Smallest number, or None.
         high: Largest number, or None.
         above: Number that the value must exceed, or None.
-        alias_of: The field that this one is another name of, or an empty string.
+        pattern: Regular expression that the whole text must match, or an empty string.
+        choices_of: Shorter or older words to the one they stand for, such as ``stream-json``.
+        alias_of: The field that this one is another name of, or an empty string; ``retry.max_retries``
+            is a field inside another.
+        alias_values: For an alias, what each value of it stands for in the other field; values that
+            are not listed leave the other field alone. Empty: the same value.
         fields: Of a map: its known keys; None when any key is allowed.
+        values: Of a map with free keys: shape of each value, or None.
         item: Of a list: shape of each item, or None.
+        sees: What the field of a composite step is read after: nothing of its blocks (``outside``),
+            names that the step opens (``iteration``), also the records of its body (``body``).
         ignored: Accepted for old files, without effect: warning ``ignored_field``.
         unsupported: Refused with ``unsupported_feature`` and this advice; empty when supported.
     """
@@ -50,12 +72,17 @@ class FieldShape:
     required: bool = False
     default: Json = None
     choices: tuple[Json, ...] = ()
+    choices_of: Mapping[str, str] = field(default_factory=dict)
     low: float | None = None
     high: float | None = None
     above: float | None = None
+    pattern: str = ""
     alias_of: str = ""
+    alias_values: tuple[tuple[Json, Json], ...] = ()
     fields: "Mapping[str, FieldShape] | None" = None
+    values: "FieldShape | None" = None
     item: "FieldShape | None" = None
+    sees: Literal["outside", "iteration", "body"] = "outside"
     ignored: bool = False
     unsupported: str = ""
     description: str = ""
@@ -93,10 +120,13 @@ class StepSpec:
 
     Attributes:
         path: Place in the document, such as ``workflow.steps[2]``.
-        fields: All fields under their canonical names, aliases resolved, defaults not filled in.
+        fields: All fields under their canonical names, aliases resolved, defaults not filled in;
+            without those that hold nested steps or an inline pipeline.
         blocks: Nested steps by field: ``steps`` of a loop, ``cases.<text>`` and ``default`` of a switch,
             ``rollback``.
         child: The inline pipeline of a ``pipeline`` step, or None.
+        written: Canonical place to the place in the step where it was written, where they differ:
+            ``condition`` to ``when``, ``metrics`` to ``config.metrics``.
     """
 
     name: str
@@ -105,10 +135,20 @@ class StepSpec:
     fields: Mapping[str, Json]
     blocks: "Mapping[str, tuple[StepSpec, ...]]" = field(default_factory=dict)
     child: "PipelineSpec | None" = None
+    written: Mapping[str, str] = field(default_factory=dict)
 
     def get(self, name: str, default: Json = None) -> Json:
         """Value of a field as written, or ``default``."""
         return self.fields.get(name, default)
+
+    def place(self, inner: str) -> str:
+        """The document path of something in the step, ``inner`` being its canonical place."""
+        known = inner
+        while known and known not in self.written:
+            known = known[: max(known.rfind("."), known.rfind("["), 0)]
+        if known:
+            inner = self.written[known] + inner[len(known) :]
+        return f"{self.path}.{inner}" if inner and not inner.startswith("[") else self.path + inner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,30 +170,46 @@ class InputSpec:
     implied: bool = False
 
 
+# Findings with these codes are about a field, not about what stands in it.
+_about_fields: Final = frozenset(
+    {
+        *("unknown_field", "ignored_field", "unsupported_feature", "conflicting_fields"),
+        "duplicate_key",
+    }
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceMap:
     """Places of a file's values.
 
     Attributes:
         file: Path as given; empty for text without a file.
-        places: Document path to (line, column), both from 1; keys of maps under ``<path>.<key>``.
-        flow_text: Paths of scalars that stand on one line plain or quoted, so that a character offset
-            inside the scalar is a column offset in the file; with the column of the first character.
+        places: Document path to (line, column) of the value, both from 1.
+        keys: Document path of a map's entry to (line, column) of its key.
+        flow_text: Paths of texts that stand on one line plain or quoted, so that a character offset
+            inside the text is a column offset in the file; with the column of the first character.
+        escaped: Of those in quotes with escapes the line from the opening quote on, in which an offset
+            has to be counted.
     """
 
     file: str = ""
     places: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    keys: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     flow_text: Mapping[str, int] = field(default_factory=dict)
+    escaped: Mapping[str, str] = field(default_factory=dict)
 
     def problem(self, finding: Finding) -> Problem:
         """The finding with its file, line and column: of its path, else of the nearest enclosing one."""
         path = finding.path
         while path and path not in self.places:
-            cut = max(path.rfind("."), path.rfind("["))
-            path = path[:cut] if cut > 0 else ""
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
         line, column = self.places.get(path, (1, 1))
-        if path == finding.path and finding.position and path in self.flow_text:
-            column = self.flow_text[path] + finding.position
+        if path == finding.path:
+            if finding.code in _about_fields:
+                line, column = self.keys.get(path, (line, column))
+            elif path in self.flow_text and finding.position:
+                column = self.flow_text[path] + self._offset(path, finding.position)
         return Problem(
             file=self.file,
             line=line,
@@ -165,6 +221,22 @@ class SourceMap:
             suggestion=finding.suggestion,
         )
 
+    def _offset(self, path: str, position: int) -> int:
+        """Characters of the file before the character at ``position`` of a text."""
+        raw = self.escaped.get(path)
+        if raw is None:
+            return position
+        at = 1
+        for _ in range(position):
+            if raw[0] == "'":
+                at += 2 if raw.startswith("''", at) else 1
+            else:
+                at += _escape_lengths.get(raw[at + 1], 2) if raw[at] == "\\" else 1
+        return at - 1
+
+
+_escape_lengths: Final = {"x": 4, "u": 6, "U": 10}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineSpec:
@@ -173,18 +245,27 @@ class PipelineSpec:
     Attributes:
         fields: All workflow fields under their canonical names except ``steps``.
         inputs: Declared inputs, then implied ones.
+        path: Place of the workflow in the document: ``workflow``, empty for the old form without it,
+            or the place of an inline pipeline.
         source: Places, for problems found later.
+        warnings: What was found and does not keep it from being used.
     """
 
     name: str
     steps: tuple[StepSpec, ...]
     fields: Mapping[str, Json]
     inputs: Mapping[str, InputSpec] = field(default_factory=dict)
+    path: str = "workflow"
     source: SourceMap = field(default_factory=SourceMap)
+    warnings: tuple[Problem, ...] = ()
 
     def get(self, name: str, default: Json = None) -> Json:
         """Value of a workflow field as written, or ``default``."""
         return self.fields.get(name, default)
+
+    def place(self, inner: str) -> str:
+        """The document path of something in the workflow."""
+        return join_path(self.path, inner)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,25 +273,44 @@ class StepShape:
     """What a step type looks like to the loader, the checker and the planner.
 
     Attributes:
-        fields: The type's own fields; the fields of every step are added by the loader.
+        fields: The type's own fields; the fields of every step are added by the loader, and a field
+            of the same name here replaces them. A type with an own ``condition`` is skipped by
+            ``when`` only.
         is_model: Calls a model: retries by default, options of section 13 apply.
+        family: Whose options and defaults apply to a model step.
+        preset: Preset of the type where nobody names one, or an empty string.
         is_eval: An evaluation step: options may stand in ``config`` or ``eval_config``, and the
             workflow may hold ``config``.
         boundary: Later steps wait for it (``checkpoint``, ``eval_gate``).
-        effects: Effects beyond those that fields alone show (variables read, files of prompt parts).
+        is_loop: Its blocks may hold steps that need a loop.
+        needs_loop: It ends a loop or an iteration (``break``, ``continue``).
+        effects: Effects beyond those that fields alone show: variables written, sessions and the
+            workspace used. What templates and prompt parts show is found without it.
         check: Further findings about one step, with paths relative to the step.
         opens: Names that the step binds for its nested blocks (iterators).
+        aliases: Further names of the step's result (``output_field``).
+        parallel: Whether its blocks run at the same time, so that they may not write variables.
     """
 
     type: str
     summary: str
     fields: Mapping[str, FieldShape]
     is_model: bool = False
+    family: Family = ""
+    preset: str = ""
     is_eval: bool = False
     boundary: bool = False
-    effects: Callable[[StepSpec], Iterable[Effect]] = lambda step: ()
-    check: Callable[[StepSpec], Iterable[Finding]] = lambda step: ()
-    opens: Callable[[StepSpec], Iterable[str]] = lambda step: ()
+    is_loop: bool = False
+    needs_loop: bool = False
+    effects: Callable[[StepSpec], Iterable[Effect]] = lambda _: ()
+    check: Callable[[StepSpec], Iterable[Finding]] = lambda _: ()
+    opens: Callable[[StepSpec], Iterable[str]] = lambda _: ()
+    aliases: Callable[[StepSpec], Iterable[str]] = lambda _: ()
+    parallel: Callable[[StepSpec], bool] = lambda _: False
+
+    def skip_condition(self, step: StepSpec) -> Json:
+        """The condition whose falsity skips the step; None when there is none."""
+        return step.get("when" if "condition" in self.fields else "condition")
 
 
 Shapes = Mapping[str, StepShape]

@@ -1,0 +1,378 @@
+"""YAML 1.2 text -> plain values and the place of each: the one reader of files that people write.
+
+PyYAML only cuts the text into events; what they mean is decided here, because its own composer reads
+YAML 1.1 (``no`` is false, ``010`` is eight), lets the last of two equal keys win, and expands aliases
+before anybody can count them. Nodes are counted as the events arrive: an alias counts as all that it
+stands for, so a file that would explode is refused before anything is built. An alias shares the
+value it names; whoever changes a value copies it first.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, Final, TypeAlias
+
+import yaml
+
+from pipex_core.errors import Problem, SpecError
+from pipex_core.expressions.values import to_text
+from pipex_core.jsonvalue import Json, max_depth
+from pipex_core.spec.model import Finding, SourceMap, join_path
+from pipex_core.spec.yaml_scalars import is_merge_key, read_scalar
+
+max_bytes: Final = 1_000_000
+max_nodes: Final = 200_000
+
+_Yaml: TypeAlias = Any  # events and marks of libyaml and of PyYAML share no type
+
+_Loader: Final[_Yaml] = getattr(
+    yaml, "CSafeLoader", yaml.SafeLoader
+)  # libyaml where it was built in
+_line_end: Final = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+
+
+class Document:
+    """A YAML file as a value.
+
+    Attributes:
+        value: None, bool, int, float, str, list or dict with string keys; None for an empty file.
+    """
+
+    def __init__(self, root: "_Node | None", text: str, file: str) -> None:
+        self.value: Json = None if root is None else root.value
+        self._root = root
+        self._text = text
+        self._file = file
+
+    @cached_property
+    def source(self) -> SourceMap:
+        """Places of all values and keys, found out when first asked for."""
+        return _source_of(self._root, self._text, self._file)
+
+
+def read_yaml(
+    text: str | bytes, file: str = "", *, limit: int = max_nodes, size: int = max_bytes
+) -> Document:
+    """The value of a YAML text, under the rules of the pipeline language (section 2.2).
+
+    Args:
+        text: Bytes are read as UTF-8; a byte order mark is skipped.
+        file: As the user gave it, for the problems.
+        limit: Most nodes, keys included and aliases expanded.
+        size: Most bytes of UTF-8.
+
+    Raises:
+        SpecError: ``yaml_syntax``, ``duplicate_key`` or ``too_large``, with all problems up to the
+            first one that hides what follows.
+    """
+    found = _decoded(text, file, size)
+    composer = _Composer(found, file, limit)
+    root = composer.compose()
+    if composer.problems:
+        raise SpecError(sorted(composer.problems, key=lambda p: (p.line, p.column)))
+    return Document(root, found, file)
+
+
+def _decoded(text: str | bytes, file: str, size: int) -> str:
+    try:
+        data = text.encode() if isinstance(text, str) else text
+        found = data.decode("utf-8-sig")
+    except (UnicodeEncodeError, UnicodeDecodeError) as exc:
+        message = f"the file is not UTF-8 text: {exc.reason} at {exc.start}"
+        raise _refusal("yaml_syntax", message, file) from exc
+    if len(data) > size:
+        message = f"the file has {len(data)} bytes; at most {size} are read"
+        raise _refusal("too_large", message, file)
+    return found
+
+
+def _refusal(code: str, message: str, file: str, line: int = 1, column: int = 1) -> SpecError:
+    return SpecError([Problem(code=code, message=message, file=file, line=line, column=column)])
+
+
+class _Node:
+    """A value with its place; of a map its entries after merging, of a list its items."""
+
+    __slots__ = ("column", "entries", "height", "line", "nodes", "style", "value")
+
+    def __init__(self, mark: _Yaml, style: str = "") -> None:
+        self.line: int = mark.line + 1
+        self.column: int = mark.column + 1
+        self.style = style  # of a scalar on one line: "p", "'" or '"'; else empty
+        self.value: Json = None
+        self.entries: list[tuple[str, _Node, _Node]] | None = None  # key, its node, value
+        self.nodes = 1  # aliases expanded
+        self.height = 0
+
+
+class _Open:
+    """A map or list whose end has not come yet."""
+
+    __slots__ = ("anchor", "before", "children", "is_map", "node")
+
+    def __init__(self, node: _Node, anchor: str | None, before: int, *, is_map: bool) -> None:
+        self.node = node
+        self.anchor = anchor
+        self.before = before
+        self.is_map = is_map
+        self.children: list[_Node] = []
+
+    def here(self) -> str | int:
+        """Key or index of the child that comes next or stands open."""
+        if not self.is_map:
+            return len(self.children)
+        return to_text(self.children[-1].value) if len(self.children) % 2 else ""
+
+
+class _Composer:
+    """One pass over the events of a text."""
+
+    def __init__(self, text: str, file: str, limit: int) -> None:
+        self._loader = _Loader(text)
+        self._text = text
+        self._file = file
+        self._limit = limit
+        self._anchors: dict[str, _Node | None] = {}  # None while the anchored value is open
+        self._stack: list[_Open] = []
+        self._root: _Node | None = None
+        self._count = 0
+        self.problems: list[Problem] = []
+
+    def compose(self) -> _Node | None:
+        """The root of the document; None when it is empty or broken."""
+        try:
+            for event in self._events():
+                self._take(event)
+        except yaml.MarkedYAMLError as exc:
+            mark = exc.problem_mark or exc.context_mark
+            self._problem("yaml_syntax", str(exc.problem or exc.context), mark)
+        except yaml.reader.ReaderError as exc:
+            self._unreadable(exc)
+        except SpecError as exc:
+            self.problems.extend(exc.problems)
+        finally:
+            self._loader.dispose()
+        return self._root
+
+    def _events(self) -> Iterator[_Yaml]:
+        documents = 0
+        while self._loader.check_event():
+            event = self._loader.get_event()
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    self._problem("yaml_syntax", "one file holds one document", event.start_mark)
+                    return
+            yield event
+
+    def _take(self, event: _Yaml) -> None:
+        match event:
+            case yaml.ScalarEvent():
+                self._add(self._scalar(event), event)
+            case yaml.AliasEvent():
+                self._alias(event)
+            case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
+                self._open(event)
+            case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
+                self._close()
+            case _:
+                pass
+
+    def _scalar(self, event: _Yaml) -> _Node:
+        # With an anchor the place is the anchor's, so an offset into the text says nothing.
+        one_line = event.start_mark.line == event.end_mark.line and event.anchor is None
+        one_line = one_line and event.style not in {"|", ">"}
+        node = _Node(event.start_mark, (event.style or "p") if one_line else "")
+        self._refuse_tag(event)
+        self._spend(1, event.start_mark)
+        if event.style:
+            node.value = event.value
+            return node
+        try:
+            node.value = read_scalar(event.value)
+        except ValueError as exc:
+            self._problem("yaml_syntax", str(exc), event.start_mark)
+        return node
+
+    def _alias(self, event: _Yaml) -> None:
+        name = event.anchor
+        if name not in self._anchors:
+            raise self._stop("yaml_syntax", f"alias *{name} has no anchor", event.start_mark)
+        target = self._anchors[name]
+        if target is None:
+            raise self._stop("yaml_syntax", f"alias *{name} contains itself", event.start_mark)
+        self._spend(target.nodes, event.start_mark)
+        self._nest(target.height, event.start_mark)
+        node = _Node(event.start_mark)
+        node.value, node.entries = target.value, target.entries
+        node.nodes, node.height = target.nodes, target.height
+        self._add(node, event)
+
+    def _open(self, event: _Yaml) -> None:
+        self._refuse_tag(event)
+        self._nest(1, event.start_mark)
+        node = _Node(event.start_mark)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = None
+        before = self._count
+        self._spend(1, event.start_mark)
+        is_map = isinstance(event, yaml.MappingStartEvent)
+        self._stack.append(_Open(node, event.anchor, before, is_map=is_map))
+
+    def _close(self) -> None:
+        frame = self._stack[-1]
+        node = frame.node
+        node.height = 1 + max((child.height for child in frame.children), default=0)
+        node.nodes = self._count - frame.before
+        if frame.is_map:
+            self._fill_map(frame)
+        else:
+            node.value = [child.value for child in frame.children]
+            node.entries = [("", child, child) for child in frame.children]
+        self._stack.pop()
+        self._attach(node, frame.anchor)
+
+    def _add(self, node: _Node, event: _Yaml) -> None:
+        self._attach(node, event.anchor if isinstance(event, yaml.ScalarEvent) else None)
+
+    def _attach(self, node: _Node, anchor: str | None) -> None:
+        if anchor is not None:
+            self._anchors[anchor] = node
+        if self._stack:
+            self._stack[-1].children.append(node)
+        else:
+            self._root = node
+
+    def _fill_map(self, frame: _Open) -> None:
+        own: dict[str, tuple[_Node, _Node]] = {}
+        merged: dict[str, tuple[_Node, _Node]] = {}
+        merges = 0
+        for key, value in zip(frame.children[::2], frame.children[1::2], strict=True):
+            if is_merge_key(key.value, plain=key.style == "p"):
+                merges += 1
+                self._merge(value, merged)
+                text, twice = "<<", merges > 1
+            else:
+                text = to_text(key.value)
+                twice = text in own
+                own[text] = (key, value)
+            if twice:
+                self._duplicate(text, key)
+        entries = {**merged, **own}
+        frame.node.value = {text: value.value for text, (_, value) in entries.items()}
+        frame.node.entries = [(text, key, value) for text, (key, value) in entries.items()]
+
+    def _merge(self, value: _Node, into: dict[str, tuple[_Node, _Node]]) -> None:
+        """Take over the entries of a map, or of several of which the first wins."""
+        sources = [value]
+        if isinstance(value.value, list):
+            sources = [item for _, _, item in value.entries or ()]
+        for source in sources:
+            if not isinstance(source.value, dict):
+                message = "a merge key << takes a map or a list of maps"
+                place = Finding(code="yaml_syntax", message=message)
+                self._found(place, source.line, source.column)
+                continue
+            for text, key, inner in source.entries or ():
+                into.setdefault(text, (key, inner))
+
+    # -- limits and problems
+
+    def _spend(self, nodes: int, mark: _Yaml) -> None:
+        self._count += nodes
+        if self._count > self._limit:
+            message = f"more than {self._limit} values, aliases expanded"
+            raise self._stop("too_large", message, mark)
+
+    def _nest(self, height: int, mark: _Yaml) -> None:
+        if len(self._stack) + height > max_depth:
+            raise self._stop("too_large", f"nesting deeper than {max_depth}", mark)
+
+    def _refuse_tag(self, event: _Yaml) -> None:
+        if event.tag is not None:
+            message = f"the tag {event.tag!r} is not read; files hold plain data only"
+            self._problem("yaml_syntax", message, event.start_mark)
+
+    def _duplicate(self, text: str, key: _Node) -> None:
+        path = ""
+        for frame in self._stack[:-1]:
+            here = frame.here()
+            path = f"{path}[{here}]" if isinstance(here, int) else join_path(path, here)
+        message = f"the key {text!r} stands twice in one map"
+        found = Finding(code="duplicate_key", message=message, path=join_path(path, text))
+        self._found(found, key.line, key.column)
+
+    def _problem(self, code: str, message: str, mark: _Yaml) -> None:
+        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+        self._found(Finding(code=code, message=message), line, column)
+
+    def _stop(self, code: str, message: str, mark: _Yaml) -> SpecError:
+        return _refusal(code, message, self._file, mark.line + 1, mark.column + 1)
+
+    def _found(self, finding: Finding, line: int, column: int) -> None:
+        source = SourceMap(file=self._file, places={finding.path: (line, column)})
+        self.problems.append(source.problem(finding))
+
+    def _unreadable(self, exc: _Yaml) -> None:
+        character: int = exc.character
+        message = f"the character U+{character:04X} is not allowed"
+        # The first one stopped the reader; libyaml tells its offset in bytes, PyYAML in characters.
+        before = self._text[: self._text.find(chr(character))]
+        lines = _line_end.split(before)
+        self._found(Finding(code="yaml_syntax", message=message), len(lines), len(lines[-1]) + 1)
+
+
+def _source_of(root: _Node | None, text: str, file: str) -> SourceMap:
+    source = _Places(text)
+    if root is not None:
+        source.walk(root, "")
+    return SourceMap(
+        file=file,
+        places=source.places,
+        keys=source.keys,
+        flow_text=source.flow_text,
+        escaped=source.escaped,
+    )
+
+
+class _Places:
+    """Paths of a tree of nodes, as ``SourceMap`` wants them."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._lines: list[str] = []
+        self.places: dict[str, tuple[int, int]] = {}
+        self.keys: dict[str, tuple[int, int]] = {}
+        self.flow_text: dict[str, int] = {}
+        self.escaped: dict[str, str] = {}
+
+    def walk(self, node: _Node, path: str) -> None:
+        """Note the place of ``node`` and of all inside it."""
+        self.places[path] = (node.line, node.column)
+        if node.entries is None:
+            self._note_text(node, path)
+        elif isinstance(node.value, dict):
+            for text, key, inner in node.entries:
+                inside = join_path(path, text)
+                self.keys[inside] = (key.line, key.column)
+                self.walk(inner, inside)
+        else:
+            for index, (_, _, inner) in enumerate(node.entries):
+                self.walk(inner, f"{path}[{index}]")
+
+    def _note_text(self, node: _Node, path: str) -> None:
+        if not node.style or not isinstance(node.value, str):
+            return
+        if node.style == "p":
+            self.flow_text[path] = node.column
+            return
+        self.flow_text[path] = node.column + 1
+        escape = "\\" if node.style == '"' else "'"
+        line = self._line(node.line)
+        if escape in line[node.column :]:
+            self.escaped[path] = line[node.column - 1 :]
+
+    def _line(self, number: int) -> str:
+        if not self._lines:
+            self._lines = _line_end.split(self._text)
+        return self._lines[number - 1]
