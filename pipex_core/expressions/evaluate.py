@@ -7,9 +7,10 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, assert_never
 
 from pipex_core.errors import ExpressionError
+from pipex_core.expressions import tree
 from pipex_core.expressions.functions import (
     FUNCTIONS,
     contains,
@@ -23,28 +24,6 @@ from pipex_core.expressions.patterns import search
 from pipex_core.expressions.reading import checked, read_condition, require
 from pipex_core.expressions.records import StepEntry, Steps, fields_of
 from pipex_core.expressions.scope import ItemNames, Names, Scope
-from pipex_core.expressions.tree import (
-    Between,
-    Call,
-    Chain,
-    Choice,
-    Compare,
-    Constant,
-    Dot,
-    Index,
-    Item,
-    ListOf,
-    Logic,
-    Name,
-    Negate,
-    Node,
-    Not,
-    Path,
-    Presence,
-    Previous,
-    written,
-    written_key,
-)
 from pipex_core.expressions.values import (
     between,
     calculate,
@@ -119,27 +98,21 @@ class Evaluation:
         require(read_condition(condition))
         return self.verdict(condition)
 
-    def value(self, node: Node) -> Json:
+    def value(self, node: tree.Node) -> Json:
         """Value of a tree, null or an error where it is undefined.
 
         Raises:
             ExpressionError: As ``evaluate``.
         """
-        try:
-            return self._operand(node)
-        except RecursionError as exc:
-            raise too_complex("a value or expression nests too deeply") from exc
+        return _bounded(self._operand, node)
 
-    def text(self, node: Node) -> str:
+    def text(self, node: tree.Node) -> str:
         """What a tree becomes inside a text: a step its reply, all else the text of the value.
 
         Raises:
             ExpressionError: As ``evaluate``.
         """
-        try:
-            return self._text(node)
-        except RecursionError as exc:
-            raise too_complex("a value or expression nests too deeply") from exc
+        return str(_bounded(self._text, node))
 
     def over(self, item: ItemNames) -> "Evaluation":
         """This evaluation for the next item of an operation, with fuel for one more."""
@@ -167,13 +140,13 @@ class Evaluation:
 
     # -- nodes
 
-    def _operand(self, node: Node) -> Json:
+    def _operand(self, node: tree.Node) -> Json:
         return self._plain(self._see(node), node)
 
-    def _truth(self, node: Node) -> bool:
+    def _truth(self, node: tree.Node) -> bool:
         return truth(self._operand(node))
 
-    def _plain(self, seen: Seen, node: Node) -> Json:
+    def _plain(self, seen: Seen, node: tree.Node) -> Json:
         if seen is undefined:
             silent = not self._strict and self._warn is None
             return None if silent else self._absent(self._undefined(node))
@@ -181,43 +154,45 @@ class Evaluation:
             return seen.value()
         return seen.entries if isinstance(seen, Steps) else seen
 
-    def _see(self, node: Node) -> Seen:  # noqa: C901, PLR0911, PLR0912 - one line per kind of node
+    def _see(self, node: tree.Node) -> Seen:  # noqa: C901, PLR0911, PLR0912 - one line per kind of node
         """What a node means, before it is an operand: maybe undefined, maybe a step."""
         self._meter.spend(1)
         match node:
-            case Constant(value=value):
+            case tree.Constant(value=value):
                 return value
-            case Name(name=name):
+            case tree.Name(name=name):
                 return self._named(name)
-            case Path():
+            case tree.Path():
                 return self._path(node)
-            case Compare():
+            case tree.Compare():
                 return self._compare(node)
-            case Logic(word="and", operands=operands):
+            case tree.Logic(word="and", operands=operands):
                 return all(map(self._truth, operands))
-            case Logic(operands=operands):
+            case tree.Logic(operands=operands):
                 return any(map(self._truth, operands))
-            case Not(operand=operand):
+            case tree.Not(operand=operand):
                 return not self._truth(operand)
-            case Chain():
+            case tree.Chain():
                 return self._chain(node)
-            case Call():
+            case tree.Call():
                 return self._call(node)
-            case Item():
+            case tree.Item():
                 return self._items[-1].item if self._items else undefined
-            case Presence(word=word, negated=negated, operand=operand):
+            case tree.Presence(word=word, negated=negated, operand=operand):
                 seen = self._guarded(operand)
                 return (exists(seen) if word == "exists" else is_empty(seen)) is not negated
-            case Choice(condition=condition, then=then, otherwise=otherwise):
+            case tree.Choice(condition=condition, then=then, otherwise=otherwise):
                 return self._see(then if self._truth(condition) else otherwise)
-            case Between(operand=operand, low=low, high=high):
+            case tree.Between(operand=operand, low=low, high=high):
                 return between(self._operand(operand), self._operand(low), self._operand(high))
-            case Negate(operand=operand, position=position):
+            case tree.Negate(operand=operand, position=position):
                 return self._tried(position, negate, self._operand(operand))
-            case ListOf(items=items):
+            case tree.ListOf(items=items):
                 return [self._operand(item) for item in items]
-            case Previous(step=name):
+            case tree.Previous(step=name):
                 return self._scope.previous(name)
+            case _:
+                assert_never(node)
 
     def _named(self, name: str) -> Seen:
         for item in reversed(self._items):
@@ -226,10 +201,10 @@ class Evaluation:
                 return found
         return self._scope.find(name)
 
-    def _path(self, path: Path) -> Seen:
+    def _path(self, path: tree.Path) -> Seen:
         base = path.base
         seen: Seen = undefined
-        if isinstance(base, Name):
+        if isinstance(base, tree.Name):
             seen = self._scope.root(base.name)
         if seen is undefined:
             seen = self._see(base)
@@ -239,19 +214,21 @@ class Evaluation:
             seen = self._step(seen, key)
         return seen
 
-    def _step(self, seen: Seen, key: Dot | Index) -> Seen:
+    def _step(self, seen: Seen, key: tree.Dot | tree.Index) -> Seen:
         match key:
-            case Dot(name=name, index=index):
+            case tree.Dot(name=name, index=index):
                 if isinstance(seen, StepEntry | Steps):
                     return seen.dotted(name, index)
                 return dotted(seen, name, index)
-            case Index(key=node):
+            case tree.Index(key=node):
                 value = self._operand(node)
                 if isinstance(seen, StepEntry | Steps):
                     return seen.index(value)
                 return step(seen, value)
+            case _:
+                assert_never(key)
 
-    def _compare(self, node: Compare) -> bool:  # noqa: PLR0911 - one line per relation
+    def _compare(self, node: tree.Compare) -> bool:  # noqa: PLR0911 - one line per relation
         left, right = self._operand(node.left), self._operand(node.right)
         match node.relation:
             case "==":
@@ -272,8 +249,10 @@ class Evaluation:
                 return starts_with(self, left, right)
             case "ends_with":
                 return ends_with(self, left, right)
+            case _:
+                assert_never(node.relation)
 
-    def _chain(self, chain: Chain) -> Json:
+    def _chain(self, chain: tree.Chain) -> Json:
         result = self._operand(chain.first)
         for term in chain.terms:
             operand = self._operand(term.operand)
@@ -282,7 +261,7 @@ class Evaluation:
             result = self._tried(term.position, calculate, term.operator, result, operand)
         return result
 
-    def _call(self, call: Call) -> Seen:
+    def _call(self, call: tree.Call) -> Seen:
         function = FUNCTIONS[call.name]
         if function.accepts_undefined:
             arguments = [self._guarded(argument) for argument in call.arguments]
@@ -290,17 +269,21 @@ class Evaluation:
             arguments = [self._text_or_value(argument) for argument in call.arguments]
         else:
             arguments = [self._operand(argument) for argument in call.arguments]
-        return self._tried(call.position, function.call, self, *arguments)
+        try:
+            return function.call(self, *arguments)
+        except ExpressionError as exc:
+            message = f"{call.name}: {exc.message}" if exc.code == "type_error" else exc.message
+            return self._failed(ExpressionError(message, code=exc.code), call.position)
 
-    def _guarded(self, node: Node) -> Seen:
+    def _guarded(self, node: tree.Node) -> Seen:
         seen = self._see(node)
         return undefined if seen is undefined else self._plain(seen, node)
 
-    def _text_or_value(self, node: Node) -> Json:
+    def _text_or_value(self, node: tree.Node) -> Json:
         seen = self._see(node)
         return seen.text() if isinstance(seen, StepEntry) else self._plain(seen, node)
 
-    def _text(self, node: Node) -> str:
+    def _text(self, node: tree.Node) -> str:
         value = self._text_or_value(node)
         self._meter.touch(value)
         return to_text(value)
@@ -333,13 +316,13 @@ class Evaluation:
             self._items.pop()
 
     def search(self, pattern: str, text: str) -> bool:
-        """Whether the pattern occurs in the text; false when a second does not tell.
+        """Whether the pattern occurs in the text; false when the time does not suffice.
 
         Raises:
             ExpressionError: ``expression_too_complex``, the pattern exceeds the limits.
         """
         self._meter.read(text)
-        found = search(pattern, text)
+        found = search(pattern, text, limit_s=self._meter.search_limit_s)
         if found is None:
             self._meter.timed_out()
         return found is True
@@ -350,10 +333,13 @@ class Evaluation:
         try:
             return call(*arguments)
         except ExpressionError as exc:
-            exc.position = position
-            if exc.code != "type_error":
-                raise
-            return self._absent(exc)
+            return self._failed(exc, position)
+
+    def _failed(self, error: ExpressionError, position: int) -> None:
+        error.position = position
+        if error.code != "type_error":
+            raise error
+        self._absent(error)
 
     def _absent(self, error: ExpressionError) -> None:
         """Null in lenient mode, the error in strict mode."""
@@ -362,27 +348,32 @@ class Evaluation:
         if self._warn is not None:
             self._warn(error)
 
-    def _undefined(self, node: Node) -> ExpressionError:
+    def _undefined(self, node: tree.Node) -> ExpressionError:
         """The error of a reference that leads nowhere, with the names that look like it."""
+        match node:
+            case tree.Choice(condition=condition, then=then, otherwise=otherwise):
+                return self._undefined(then if self._truth(condition) else otherwise)
+            case tree.Call(arguments=arguments):  # `default`, the only function that hands it on
+                return self._undefined(arguments[-1])
+            case _:
+                pass
         names: Iterable[str] = self._names()
-        word, place = written(node), ""
-        if isinstance(node, Name):
-            word = node.name
-        if isinstance(node, Path):
+        word, place = tree.written(node), ""
+        if isinstance(node, tree.Path):
             end = self._first_gap(node)
             reached = replace(node, keys=node.keys[:end]) if end else node.base
             seen = self._see(reached)
             if seen is not undefined:
-                word, names = written_key(node.keys[end]), fields_of(seen)
-                place = f" in {written(reached)}"
-            elif isinstance(node.base, Name):
-                word = node.base.name
+                word, names = tree.key_word(node.keys[end]), fields_of(seen)
+                place = f" in {tree.written(reached)}"
+            else:
+                word = tree.written(node.base)
         near = similar(word, names)
         hint = f"; near names: {', '.join(near)}" if near else ""
-        message = f"{written(node)} is undefined: there is no {word!r}{place}{hint}"
+        message = f"{tree.written(node)} is undefined: there is no {word!r}{place}{hint}"
         return ExpressionError(message, code="undefined_reference", position=node.position)
 
-    def _first_gap(self, path: Path) -> int:
+    def _first_gap(self, path: tree.Path) -> int:
         """How many keys lead somewhere."""
         for count in range(1, len(path.keys)):
             if self._see(replace(path, keys=path.keys[:count])) is undefined:
@@ -393,3 +384,10 @@ class Evaluation:
         for item in self._items:
             yield from fields_of(item.item)
         yield from self._scope.names()
+
+
+def _bounded(result: Callable[[tree.Node], Json], node: tree.Node) -> Json:
+    try:
+        return result(node)
+    except RecursionError as exc:
+        raise too_complex("a value or expression nests too deeply") from exc

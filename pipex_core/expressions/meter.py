@@ -15,11 +15,15 @@ class Meter:
 
     A regular expression that runs into its time limit is worth a second of work, which fuel does
     not see; so there is a separate small number of those, and ``refill`` leaves it alone.
+
+    Attributes:
+        search_limit_s: What one search of a regular expression may take.
     """
 
-    __slots__ = ("_fuel", "_slow")
+    __slots__ = ("_fuel", "_slow", "search_limit_s")
 
-    def __init__(self) -> None:
+    def __init__(self, *, search_limit_s: float = 1.0) -> None:
+        self.search_limit_s = search_limit_s
         self._fuel = full_tank
         self._slow = slow_searches
 

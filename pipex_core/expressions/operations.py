@@ -103,7 +103,7 @@ def normal(operation: Mapping[str, Json]) -> dict[str, Json]:
 def read_operations(operations: Json) -> Reading:
     """Findings and references of a list of operations; names inside may be fields of the items."""
     if not isinstance(operations, list | tuple):
-        return wrong("wrong_type", f"operations are a list, got a {type_name(operations)}")
+        return wrong("wrong_type", f"operations are a list, got {type_name(operations)}")
     return together(
         _read_operation(operation).at(f"[{place}]") for place, operation in enumerate(operations)
     )
@@ -111,7 +111,7 @@ def read_operations(operations: Json) -> Reading:
 
 def _read_operation(operation: Json) -> Reading:
     if not isinstance(operation, Mapping):
-        return wrong("wrong_type", f"an operation is a map, got a {type_name(operation)}")
+        return wrong("wrong_type", f"an operation is a map, got {type_name(operation)}")
     name = operation.get("operation")
     if name is None:
         return wrong("missing_field", "an operation needs the field 'operation'")
@@ -157,7 +157,7 @@ def _read_fields(operation: Mapping[str, Json], shape: OperationShape) -> Iterat
             continue
         expected = _json_type.get(kind)
         if expected is not None and type_name(value) != expected:
-            message = f"{key!r} is a {expected}, got a {type_name(value)}"
+            message = f"{key!r} takes {expected}, got {type_name(value)}"
             yield wrong("wrong_type", message, f".{key}")
             continue
         yield _read_field(name, kind, value, shape).at(f".{key}", in_item=kind != "source")

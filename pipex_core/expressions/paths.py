@@ -94,7 +94,7 @@ def _put(value: Json, keys: Sequence[Key], new: Json) -> Json:
         changed = list(value)
         changed[place] = _put(changed[place], rest, new)
         return changed
-    raise type_error(f"no field {key!r} can be set in a {type_name(value)}")
+    raise type_error(f"a field ({key!r}) is set in maps, got {type_name(value)}")
 
 
 def _number(text: str) -> int | None:

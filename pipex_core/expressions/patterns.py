@@ -1,4 +1,4 @@
-"""Regular expressions of authors: Python's syntax, searched within a second, or refused.
+"""Regular expressions of authors: Python's syntax, searched within a limit of time.
 
 Python's ``re`` cannot be stopped, so the search is made by ``regex``, which gives up at a deadline.
 What a pattern *means* stays ``re``'s business: ``re`` must accept it, and the few signs that the two
@@ -17,15 +17,14 @@ from pipex_core.expressions.values import too_complex
 
 max_characters = 1_000
 max_unrolled = 50_000
-time_limit_s = 1.0
 
 _repeat: Final = re.compile(r"\{(?:([0-9]+)(?:,[0-9]*)?|,[0-9]*)\}")
 _verbose: Final = re.compile(r"\(\?[aiLmsux]*x")
 _doubled: Final = frozenset("-&|~")
 
 
-def search(pattern: str, text: str) -> bool | None:
-    """Whether ``pattern`` occurs in ``text``, or None when a second did not suffice to tell.
+def search(pattern: str, text: str, *, limit_s: float) -> bool | None:
+    """Whether ``pattern`` occurs in ``text``, or None when ``limit_s`` did not suffice to tell.
 
     A pattern that is none occurs nowhere.
 
@@ -36,7 +35,7 @@ def search(pattern: str, text: str) -> bool | None:
     if compiled is None:
         return False
     try:
-        return compiled.search(text, timeout=time_limit_s) is not None
+        return compiled.search(text, timeout=limit_s) is not None
     except TimeoutError:
         return None
 
@@ -50,6 +49,15 @@ def complaint(pattern: str) -> ExpressionError | None:
     if compiled is None:
         return ExpressionError(f"{pattern!r} is no regular expression", code="bad_pattern")
     return None
+
+
+def compiled(pattern: str) -> "regex.Pattern[str] | None":
+    """The pattern ready for searches that take a ``timeout``, or None when it is no pattern.
+
+    Raises:
+        ExpressionError: ``expression_too_complex``, the pattern exceeds the limits.
+    """
+    return _compiled(pattern)
 
 
 @lru_cache(maxsize=512)
@@ -127,7 +135,7 @@ class _Reader:
 
     def _brace(self) -> None:
         found = _repeat.match(self._pattern, self._at)
-        if found is None or found[0] == "{,}":
+        if found is None:
             self._escape()
             self._last = 1
             self._sizes[-1] += 1

@@ -7,10 +7,10 @@ evaluation asks it once per text, so that an unknown function fails even in a br
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final
+from typing import Final, assert_never
 
 from pipex_core.errors import ExpressionError, Severity
-from pipex_core.expressions.functions import FUNCTIONS, Function
+from pipex_core.expressions.functions import FUNCTIONS, Function, any_number
 from pipex_core.expressions.paths import Key
 from pipex_core.expressions.patterns import complaint
 from pipex_core.expressions.syntax import max_nesting, parse
@@ -206,7 +206,10 @@ def _read(node: Node) -> Reading:
             references.extend(part.references)
         guards = (isinstance(here, Call) and here.name in _guards) or isinstance(here, Presence)
         todo.extend((inner, guards) for inner in reversed(list(_below(here))))
-    return Reading(findings=tuple(findings), references=tuple(references))
+    return Reading(
+        findings=tuple(sorted(findings, key=lambda finding: finding.position)),
+        references=tuple(sorted(references, key=lambda use: use.position)),
+    )
 
 
 def _below(node: Node) -> Iterator[Node]:
@@ -233,6 +236,8 @@ def _reference(node: Node, *, guarded: bool) -> Iterator[Reference]:
             root, keys = "previous_response", (step, *keys)
         case Item():
             root = "@"
+        case _:
+            assert_never(base)
     yield Reference(
         root=root, keys=keys, computed=computed, guarded=guarded, position=base.position
     )
@@ -248,6 +253,8 @@ def _constant_keys(path: Path) -> tuple[tuple[Key, ...], bool]:
                 keys.append(value)
             case Index():
                 return tuple(keys), True
+            case _:
+                assert_never(key)
     return tuple(keys), False
 
 
@@ -283,10 +290,11 @@ def _read_call(call: Call) -> Iterator[Reading]:
 
 
 def _arity(function: Function) -> str:
+    plural = "" if function.least == 1 else "s"
     if function.most == function.least:
-        return f"{function.least} argument{'' if function.least == 1 else 's'}"
-    if function.most > 3:  # noqa: PLR2004 - no function with a limit takes more
-        return f"at least {function.least} arguments"
+        return f"{function.least} argument{plural}"
+    if function.most == any_number:
+        return f"at least {function.least} argument{plural}"
     return f"{function.least} to {function.most} arguments"
 
 

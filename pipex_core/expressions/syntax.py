@@ -278,8 +278,6 @@ class _Parser:
                 self._expect("]")
         if not keys:
             return base
-        if isinstance(base, Name):
-            base = Name(name=base.name, position=base.position, qualified=True)
         return Path(base=base, keys=tuple(keys), position=base.position)
 
     def _dot(self) -> Dot:
@@ -347,6 +345,7 @@ class _Parser:
 
     def _arguments(self, opening: str, closing: str) -> tuple[Node, ...]:
         self._expect(opening)
+        self._count(self._depth + 1)
         found: list[Node] = []
         if self._take(closing):
             return ()

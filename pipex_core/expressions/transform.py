@@ -106,7 +106,7 @@ def _rows(value: Json) -> Sequence[Json]:
         return [value]
     if isinstance(value, list | tuple):
         return value
-    raise TransformError(f"operations work on a list or a map, not on a {type_name(value)}")
+    raise TransformError(f"an operation takes a list or a map, got {type_name(value)}")
 
 
 def _unwrapped(rows: list[Json]) -> Json:
@@ -127,7 +127,7 @@ def _found(item: Json, field: str | None) -> Json:
 
 def _with(item: Json, field: str, value: Json) -> Json:
     if not isinstance(item, Mapping | list | tuple):
-        raise TransformError(f"no field {field!r} can be set in a {type_name(item)}")
+        raise TransformError(f"a field ({field!r}) is set in maps, got {type_name(item)}")
     try:
         return put(item, field, value)
     except ExpressionError as exc:
@@ -194,7 +194,7 @@ def _replaced(operation: Operation, item: Json) -> Json:
 
 def _merged(mapping: Mapping[str, Json], item: Json) -> Json:
     if not isinstance(item, Mapping):
-        raise TransformError(f"a mapping merges into maps, not into a {type_name(item)}")
+        raise TransformError(f"a mapping merges into maps, got {type_name(item)}")
     return {**item, **mapping}
 
 
@@ -314,7 +314,7 @@ def _limit(_: _Work, operation: Operation, rows: Sequence[Json]) -> list[Json]:
 def _select(_: _Work, operation: Operation, rows: Sequence[Json]) -> list[Json]:
     for item in rows:
         if not isinstance(item, Mapping):
-            raise TransformError(f"keys are selected from maps, not from a {type_name(item)}")
+            raise TransformError(f"keys are selected from maps, got {type_name(item)}")
     return [{key: item[key] for key in operation["fields"] if key in item} for item in rows]
 
 

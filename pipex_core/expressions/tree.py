@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, assert_never
 
 from pipex_core.expressions.values import Arithmetic, Order
 from pipex_core.jsonvalue import Json
@@ -29,15 +29,10 @@ class ListOf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Name:
-    """A bare name.
-
-    Attributes:
-        qualified: A path follows, so that a root such as ``inputs`` means the root.
-    """
+    """A bare name; with a path behind it a root such as ``inputs`` means the root."""
 
     name: str
     position: int
-    qualified: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +210,8 @@ def children(node: Node) -> "Iterator[Node]":
             yield from (operand, low, high)
         case Choice(condition=condition, then=then, otherwise=otherwise):
             yield from (condition, then, otherwise)
+        case _:
+            assert_never(node)
 
 
 def written(node: Node) -> str:
@@ -227,13 +224,25 @@ def written(node: Node) -> str:
         case Previous(step=step):
             return f"previous_response:{step}"
         case Path(base=base, keys=keys):
-            return written(base) + "".join(map(written_key, keys))
+            return written(base) + "".join(map(_written_key, keys))
         case _:
             return "(...)"
 
 
-def written_key(key: Dot | Index) -> str:
-    """One step of a path as its author wrote it."""
+def key_word(key: Dot | Index) -> str:
+    """The word of one step of a path, ``...`` when it is computed."""
+    match key:
+        case Dot(name=name):
+            return name
+        case Index(key=Constant(value=value)):
+            return str(value)
+        case Index():
+            return "..."
+        case _:
+            assert_never(key)
+
+
+def _written_key(key: Dot | Index) -> str:
     match key:
         case Dot(name=name):
             return f".{name}"
@@ -241,3 +250,5 @@ def written_key(key: Dot | Index) -> str:
             return f"[{value!r}]"
         case Index():
             return "[...]"
+        case _:
+            assert_never(key)

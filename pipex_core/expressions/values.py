@@ -8,7 +8,7 @@ infinities and NaN cannot arise.
 import math
 from collections.abc import Mapping
 from enum import Enum
-from typing import Final, Literal
+from typing import Final, Literal, assert_never
 
 from pipex_core.errors import ExpressionError
 from pipex_core.jsonvalue import Json, compact, equal, type_name
@@ -106,6 +106,8 @@ def in_order(operator: Order, left: Json, right: Json) -> bool:
             return bool(left > right)
         case ">=":
             return bool(left >= right)
+        case _:
+            assert_never(operator)
 
 
 def holds(container: Json, member: Json) -> bool:
@@ -191,6 +193,8 @@ def _apply(operator: Arithmetic, left: float, right: float) -> float:
             return left / right if right else 0
         case "%":
             return _remainder(left, right)
+        case _:
+            assert_never(operator)
 
 
 def _remainder(left: float, right: float) -> float:
