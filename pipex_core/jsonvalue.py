@@ -13,7 +13,7 @@ from pipex_core.errors import Problem, SpecError
 Json = Any  # None, bool, int, float, str, list or dict with string keys, nested
 
 max_depth = 64
-exact_integers = 2.0**53  # below it every whole double is one integer
+plain_floats = 1e16  # from here on Python writes an exponent
 max_message = 300  # characters of a schema problem; longer ones quote a whole document
 
 _encode_plain = json.JSONEncoder(
@@ -181,7 +181,10 @@ def _finder(text: str) -> Callable[[Json], list[tuple[str, str]]]:
 
 
 def _look_up_references(schema: Json) -> None:
-    """Refuse a schema with a reference that leads out of it, also where no data would follow it."""
+    """Refuse a schema with a reference that leads out of it, also where no data would follow it.
+
+    On the way every subschema is spelled out as the validator needs it.
+    """
     from referencing import Registry
     from referencing.exceptions import Unresolvable
     from referencing.jsonschema import DRAFT202012
@@ -196,6 +199,7 @@ def _look_up_references(schema: Json) -> None:
         if not isinstance(contents, dict) or id(contents) in seen:
             continue
         seen.add(id(contents))
+        _spell_out(contents)
         try:
             found = [resolver.lookup(contents[w]) for w in ("$ref", "$dynamicRef") if w in contents]
         except Unresolvable as exc:
@@ -203,6 +207,18 @@ def _look_up_references(schema: Json) -> None:
         # What a reference leads to may stand where no keyword would lead.
         todo.extend((DRAFT202012.create_resource(end.contents), end.resolver) for end in found)
         todo.extend((inner, resolver.in_subresource(inner)) for inner in resource.subresources())
+
+
+def _spell_out(schema: dict[str, Json]) -> None:
+    """Write ``false`` as ``{"not": {}}``, since jsonschema 4.26 reports a bare one at its parent."""
+    for word in ("properties", "patternProperties"):
+        for name, inner in schema.get(word, {}).items():
+            if inner is False:
+                schema[word][name] = {"not": {}}
+    if "prefixItems" in schema:
+        schema["prefixItems"] = [
+            {"not": {}} if inner is False else inner for inner in schema["prefixItems"]
+        ]
 
 
 def _invalid(reason: str, pointer: str = "") -> SpecError:
@@ -261,9 +277,10 @@ def _settled(value: Json) -> Json:
     if kind is str or kind is int or kind is bool or value is None:
         return value
     if kind is float:
-        if value.is_integer() and -exact_integers < value < exact_integers:
+        # In these ranges both notations write digits without an exponent.
+        if value.is_integer() and -plain_floats < value < plain_floats:
             return int(value)
-        if 1e-4 <= value < 1e16 or -1e16 < value <= -1e-4:  # noqa: PLR2004 - plain in both notations
+        if 1e-4 <= value < plain_floats or -plain_floats < value <= -1e-4:  # noqa: PLR2004 - see above
             return value
     elif kind is dict:
         if all(type(key) is str and (key.isascii() or max(key) < "\ud800") for key in value):

@@ -128,5 +128,14 @@ class Registry(Generic[Item]):
         return Registry(self.kind, {**self._targets, **more}, aliases=self._aliases)
 
     def with_plugins(self, group: str) -> "Registry[Item]":
-        """This registry and the names of an entry-point group; none of them is imported yet."""
-        return self.with_items({point.name: point.value for point in entry_points(group=group)})
+        """This registry and the names of an entry-point group; none of them is imported yet.
+
+        Raises:
+            ConfigError: ``duplicate_<kind>``, a name is taken or two plug-ins take the same one.
+        """
+        made = self
+        for name, target in sorted(
+            {(point.name, point.value) for point in entry_points(group=group)}
+        ):
+            made = made.with_items({name: target})
+        return made
