@@ -127,7 +127,7 @@ class Evaluation:
                 return True
             case str():
                 return self.value(checked(condition))
-            case list():
+            case list() | tuple():
                 return all(truth(self.verdict(inner)) for inner in condition)
             case {"and": inner}:
                 return self.verdict(inner)

@@ -4,7 +4,7 @@ The loader asks this of every expression, condition, template and operation of a
 evaluation asks it once per text, so that an unknown function fails even in a branch not taken.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, assert_never
@@ -165,11 +165,11 @@ def read_condition(  # noqa: PLR0911 - one line per form
         return Reading()
     if depth > max_nesting:
         return wrong("expression_too_complex", f"a condition nests deeper than {max_nesting}")
-    if isinstance(condition, list):
+    if isinstance(condition, list | tuple):
         return _read_all(condition, "", depth)
-    if isinstance(condition, dict) and len(condition) == 1:
+    if isinstance(condition, Mapping) and len(condition) == 1:
         ((word, inner),) = condition.items()
-        if word in {"and", "or"} and isinstance(inner, list):
+        if word in {"and", "or"} and isinstance(inner, list | tuple):
             return _read_all(inner, f".{word}", depth)
         if word == "not":
             return read_condition(inner, depth=depth + 1).at(".not")
@@ -180,7 +180,7 @@ def read_condition(  # noqa: PLR0911 - one line per form
     )
 
 
-def _read_all(conditions: list[Json], path: str, depth: int) -> Reading:
+def _read_all(conditions: Sequence[Json], path: str, depth: int) -> Reading:
     return together(
         read_condition(inner, depth=depth + 1).at(f"{path}[{place}]")
         for place, inner in enumerate(conditions)
@@ -188,7 +188,7 @@ def _read_all(conditions: list[Json], path: str, depth: int) -> Reading:
 
 
 def _shown(condition: Json) -> str:
-    if isinstance(condition, dict):
+    if isinstance(condition, Mapping):
         return f"a map with the keys {', '.join(map(str, condition)) or '(none)'}"
     return type_name(condition)
 

@@ -1,6 +1,7 @@
 """What expressions and conditions are worth, in a scope and a mode."""
 
 import copy
+from types import MappingProxyType
 
 import pytest
 
@@ -146,6 +147,7 @@ def test_an_error_knows_its_place() -> None:
         ({"not": "missing"}, True),
         ({"not": {"not": ["n"]}}, True),
         ({"not": None}, False),
+        (({"or": ("n == 5", MappingProxyType({"not": "missing"}))},), True),
     ],
     ids=str,
 )
