@@ -53,6 +53,15 @@ _by_code: Mapping[str, ResponseStatus] = MappingProxyType(
 fatal_codes = frozenset({"auth", "spend_limit", "not_found", "unknown_provider", "unknown_price"})
 
 
+# Fields that an answer and its row in the table have under one name.
+shared_columns = (
+    *("tool_calls", "finish_reason", "error_code", "error", "failed_step", "attempts"),
+    *("latency_ms", "ttft_ms", "wait_ms", "input_tokens", "output_tokens", "cache_read_tokens"),
+    *("cache_write_tokens", "reasoning_tokens", "calls", "cost_nanousd", "provider"),
+    *("model_resolved", "trace_id", "started_at", "finished_at"),
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """One answer, or why there is none.

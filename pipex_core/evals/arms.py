@@ -60,6 +60,10 @@ class MetricFacts:
         end = self.scale.high if self.scale.direction == "lower" else self.scale.low
         return end if math.isfinite(end) else None
 
+    def reached_by(self, value: float | None) -> bool | None:
+        """Does the value reach the threshold? None when there is no threshold, value or direction."""
+        return passes(value, threshold=self.threshold, direction=self.scale.direction)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFacts:

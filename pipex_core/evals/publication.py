@@ -9,6 +9,7 @@ look like. A run is complete when its manifest is there, and the manifest names 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from string import hexdigits
 
 import pyarrow as pa
 
@@ -65,10 +66,11 @@ def decoded(value: str) -> str:
     head, *rest = value.split("%")
     found = bytearray(head.encode())
     for piece in rest:
-        try:
-            found += bytes.fromhex(piece[:2]) if len(piece) > 1 else b"%"
-            found += piece[2:].encode() if len(piece) > 1 else piece.encode()
-        except ValueError:
+        code = piece[:2]
+        if len(code) == 2 and not code.strip(hexdigits):  # noqa: PLR2004 - a byte in base 16
+            found.append(int(code, 16))
+            found += piece[2:].encode()
+        else:
             found += f"%{piece}".encode()
     return found.decode(errors="replace")
 
@@ -78,6 +80,8 @@ def publish(
     place: Place,
     tables: Mapping[TableName, pa.Table],
     manifest: Mapping[str, Json],
+    *,
+    part_rows: int = rows_per_part,
 ) -> dict[str, Json]:
     """Write the tables and then the manifest, which is given back with ``files`` and ``row_digest``.
 
@@ -89,6 +93,7 @@ def publish(
         place: Partition of the run.
         tables: Sorted tables by name.
         manifest: All of ``pipex.manifest/1`` that is known before the files are.
+        part_rows: Largest number of rows in one file.
     """
     head = {"schema": manifest_schema, **place.ids(), **manifest}
     head["row_digest"] = row_digest({name: tables[name] for name in digested})
@@ -97,7 +102,9 @@ def publish(
     files: list[Json] = []
     for name, table in tables.items():
         if table.num_rows or name in ("runs", *digested):
-            files += _write_parts(blobs, place, name, table, metadata)
+            for number, start in enumerate(range(0, max(table.num_rows, 1), part_rows)):
+                key = place.key(name, f"part-{number:05}.parquet")
+                files.append(_write(blobs, key, table.slice(start, part_rows), metadata))
     whole = {**head, "files": files}
     blobs.put(place.manifest, canonical_bytes(whole))
     return whole
@@ -146,21 +153,7 @@ def read_files(blobs: BlobStore, manifest: Mapping[str, Json], name: TableName) 
             yield data
 
 
-def _write_parts(
-    blobs: BlobStore,
-    place: Place,
-    name: TableName,
-    table: pa.Table,
-    metadata: Mapping[str, str],
-) -> Iterable[Json]:
-    for number, start in enumerate(range(0, max(table.num_rows, 1), rows_per_part)):
-        part = table.slice(start, rows_per_part)
-        data = to_parquet(part, metadata=metadata)
-        key = place.key(name, f"part-{number:05}.parquet")
-        blobs.put(key, data)
-        yield {
-            "path": key,
-            "rows": part.num_rows,
-            "bytes": len(data),
-            "sha256": digest_bytes(data),
-        }
+def _write(blobs: BlobStore, key: str, part: pa.Table, metadata: Mapping[str, str]) -> Json:
+    data = to_parquet(part, metadata=metadata)
+    blobs.put(key, data)
+    return {"path": key, "rows": part.num_rows, "bytes": len(data), "sha256": digest_bytes(data)}

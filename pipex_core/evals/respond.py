@@ -167,6 +167,7 @@ class Respond:
         class_of: How an answer counts in this run.
         source: Sends the case to the target, or looks its answer up.
         carried: Answers of earlier runs.
+        found: Told each answer that an earlier try of this run had made durable.
     """
 
     row_of: RowOf
@@ -177,6 +178,7 @@ class Respond:
     progress: Progress
     clock: Clock
     rules: Rules
+    found: Callable[[Answer], None] = lambda _: None
     _rows: Rows = field(default_factory=Rows)
     _open: list[tuple[Unit, Answer]] = field(default_factory=list)
     _stopped: StopReason | None = None
@@ -205,8 +207,10 @@ class Respond:
         carried = done = 0
         for unit in units:
             answer = self.log.answer(unit)
-            done += answer is not None
-            if answer is None:
+            if answer is not None:
+                self.found(answer)
+                done += 1
+            else:
                 answer = self.carried(unit)
                 carried += answer is not None
             if answer is None:

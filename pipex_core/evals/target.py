@@ -10,6 +10,8 @@ from typing import Literal
 
 from pipex_core.errors import ExpressionError, PipexError, ProviderError, Refused
 from pipex_core.evals.answers import Answer, failed
+from pipex_core.evals.pipeline import PipelineTarget
+from pipex_core.evals.recorded import RecordedTarget
 from pipex_core.evals.suite import Case
 from pipex_core.expressions.scope import Scope
 from pipex_core.expressions.template import render
@@ -205,3 +207,6 @@ def json_of_text(text: str) -> Json:
         return parse(body)
     except ValueError:
         return None
+
+
+Target = PromptTarget | PipelineTarget | RecordedTarget

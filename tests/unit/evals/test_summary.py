@@ -241,7 +241,8 @@ def test_clustered_values_get_a_clustered_interval() -> None:
     responses = [response(f"c{i}", cluster_id=str(i // 2)) for i in range(8)]
     scores = [score(f"c{i}", x) for i, x in enumerate([1, 1, 0, 0, 1, 1, 0, 0])]
     estimate = summary.summarise_metric(arm(responses, scores), "m").estimate
-    assert estimate is not None and estimate.interval is not None
+    assert estimate is not None
+    assert estimate.interval is not None
     assert (estimate.units, estimate.interval.method, estimate.few_clusters) == (
         4,
         "cluster_t",

@@ -1,0 +1,121 @@
+"""How the rows of a job get their answers: a lookup, a model call, or a run of a pipeline."""
+
+from dataclasses import replace
+
+from pipex_core.engine.calls import JournalCallLog
+from pipex_core.engine.journal import Journal
+from pipex_core.engine.services import Services
+from pipex_core.evals.answers import Answer
+from pipex_core.evals.job import EvalJob
+from pipex_core.evals.pipeline import PipelineTarget, Surroundings, ask_pipeline
+from pipex_core.evals.recorded import RecordedTarget
+from pipex_core.evals.respond import Ask, Lookup, Unit
+from pipex_core.evals.target import Asking, PromptTarget, ask_model
+from pipex_core.llm.client import NullCallLog
+from pipex_core.llm.cost import Ledger
+from pipex_core.llm.limits import RetryPolicy
+from pipex_core.llm.provider import CallLog
+from pipex_core.telemetry import EventSink
+
+
+def source_of(
+    job: EvalJob,
+    services: Services,
+    *,
+    journal: Journal | None,
+    ledger: Ledger,
+    sink: EventSink,
+) -> Ask | Lookup:
+    """Whom to ask for an answer.
+
+    Args:
+        job: Any job.
+        services: Client, clock and settings.
+        journal: Where calls are kept; None keeps none.
+        ledger: The run's budget.
+        sink: Events of the run.
+    """
+    target = job.target
+    match target:
+        case RecordedTarget():
+            hashes = job.hashes
+            return Lookup(
+                lambda unit: target.answer(unit.case, unit.repeat, hashes[unit.case.id].input_hash)
+            )
+        case PromptTarget():
+            model = _ModelInquiry(job, target, services, journal=journal, ledger=ledger, sink=sink)
+            return Ask(model.ask)
+        case PipelineTarget():
+            around = Surroundings(
+                services=services,
+                ledger=ledger,
+                sink=sink,
+                journal=journal,
+                timeout_s=job.options.timeout_s,
+                accept_degraded=job.options.accept_degraded,
+            )
+            return Ask(_PipelineInquiry(target, around).ask)
+
+
+class _PipelineInquiry:
+    """One run per row, of one pipeline."""
+
+    def __init__(self, target: PipelineTarget, around: Surroundings) -> None:
+        self._target = target
+        self._around = around
+
+    async def ask(self, unit: Unit, attempt: int) -> Answer:
+        """The answer, with the wall clock around it."""
+        del attempt
+        clock = self._around.services.clock
+        started = clock.now()
+        answer = await ask_pipeline(self._target, unit.case, unit.name, self._around)
+        return replace(answer, started_at=started, finished_at=clock.now())
+
+
+class _ModelInquiry:
+    """One call per row, to one model."""
+
+    def __init__(
+        self,
+        job: EvalJob,
+        target: PromptTarget,
+        services: Services,
+        *,
+        journal: Journal | None,
+        ledger: Ledger,
+        sink: EventSink,
+    ) -> None:
+        self._job = job
+        self._target = target
+        self._services = services
+        self._ledger = ledger
+        self._sink = sink
+        provider = services.client.providers.get(target.provider)
+        # Calls that cost nothing are journalled with their row: half the syncs, and nothing to lose.
+        self._journal = journal if provider is not None and provider.billable else None
+        self._retry = RetryPolicy(max_retries=services.settings.get("max_retries", 3))
+
+    async def ask(self, unit: Unit, attempt: int) -> Answer:
+        """The answer, with the wall clock around it."""
+        del attempt
+        clock = self._services.clock
+        started = clock.now()
+        asking = Asking(
+            client=self._services.client,
+            log=self._log(unit),
+            ledger=self._ledger,
+            retry=self._retry,
+            sink=self._sink,
+            cache=self._job.options.cache,
+            deadline=clock.monotonic() + self._job.options.timeout_s,
+        )
+        answer = await ask_model(self._target, unit.case, unit.repeat, asking)
+        return replace(answer, started_at=started, finished_at=clock.now())
+
+    def _log(self, unit: Unit) -> CallLog:
+        if self._journal is None:
+            return NullCallLog(unit.name)
+        return JournalCallLog(
+            self._journal, unit.name, before=self._journal.state.units.get(unit.name)
+        )

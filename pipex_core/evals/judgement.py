@@ -1,0 +1,107 @@
+"""What the rows of a run say: its arm, its summary, its outcome, and the verdict of its gate."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from pipex_core.evals.arms import Arm, arm_of
+from pipex_core.evals.compare import Comparison, compare
+from pipex_core.evals.gate import judge
+from pipex_core.evals.job import EvalJob
+from pipex_core.evals.judged import Judged
+from pipex_core.evals.outcome import Outcome, outcome_of
+from pipex_core.evals.pairs import match
+from pipex_core.evals.results import verdict_of_response
+from pipex_core.evals.summary import Summary, summary_of
+from pipex_core.evals.table import joined, record_batch, schema
+from pipex_core.evals.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Judgement:
+    """What the rows say.
+
+    Attributes:
+        arm: Values by case.
+        comparisons: With the baseline: rows of the gate's rules first, then one per metric.
+        verdict: None without a gate.
+    """
+
+    arm: Arm
+    summary: Summary
+    outcome: Outcome
+    comparisons: Sequence[Comparison] = ()
+    verdict: Verdict | None = None
+
+
+def summarise(job: EvalJob, responses: pa.Table, scores: pa.Table) -> Judgement:
+    """What the rows say, without a verdict."""
+    arm = arm_of(
+        responses,
+        scores,
+        job.facts(),
+        run_id=job.run_id,
+        reducer=job.reducer,
+        impute=job.options.impute,
+    )
+    wanted = [path for rule in (job.gate.rules if job.gate else ()) for path in rule.slices]
+    summary = summary_of(
+        arm,
+        responses,
+        scores,
+        slices=("tags", "split", *wanted),
+        min_slice=job.gate.min_slice if job.gate else 30,
+    )
+    return Judgement(arm=arm, summary=summary, outcome=outcome_of(responses, scores))
+
+
+def decide(job: EvalJob, found: Judgement) -> Judgement:
+    """The same with comparisons and verdict, as far as the job has a baseline and a gate.
+
+    Raises:
+        ConfigError: ``not_comparable``, or another reason why a gate can say nothing (exit code 2).
+    """
+    run = judged_of(found)
+    verdict = None if job.gate is None else judge(job.gate, run, baseline=job.baseline)
+    rows = [result.row for result in verdict.rules] if verdict else []
+    if isinstance(job.baseline, Judged):
+        before = job.baseline.arm
+        rows += compare(before, found.arm, matched=match(before, found.arm))
+    return replace(found, comparisons=rows, verdict=verdict)
+
+
+def judged_of(found: Judgement) -> Judged:
+    """The run as gates see it."""
+    names = ("cost_total", "cost_per_case", "latency_p95", "refusal_rate", "truncation_rate")
+    return Judged(
+        arm=found.arm,
+        totals={name: found.summary.value(name) for name in names},
+        finished=found.outcome.finished,
+    )
+
+
+def passed_filled_in(responses: pa.Table, scores: pa.Table) -> pa.Table:
+    """The responses with ``passed``: what their required metrics with a threshold say together."""
+    flags: dict[tuple[str, int], list[tuple[bool | None, float | None]]] = {}
+    heads = scores.filter(scores["required"])
+    names = ("case_id", "repeat", "level", "submetric", "passed", "threshold")
+    for case_id, repeat, level, submetric, passed, threshold in zip(
+        *(heads[name].to_pylist() for name in names), strict=True
+    ):
+        if level == "case" and submetric is None:
+            flags.setdefault((case_id, repeat), []).append((passed, threshold))
+    columns = (responses[name].to_pylist() for name in ("case_id", "repeat", "class"))
+    values = [
+        verdict_of_response(flags.get((case_id, repeat), ()), response_class=word)
+        for case_id, repeat, word in zip(*columns, strict=True)
+    ]
+    place = responses.schema.get_field_index("passed")
+    return responses.set_column(place, responses.schema.field(place), pa.array(values, pa.bool_()))
+
+
+def comparison_table(comparisons: Sequence[Comparison]) -> pa.Table:
+    """The table ``comparisons``, sorted."""
+    names = schema("comparisons").names
+    records = [{name: getattr(one, name) for name in names} for one in comparisons]
+    return joined("comparisons", [record_batch("comparisons", records)])

@@ -1,0 +1,285 @@
+"""A pipeline as a target: what a case binds, and which part of a run is the answer."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from pipex_core.engine.journal import Journal
+from pipex_core.engine.records import RunResult, StepRecord
+from pipex_core.engine.runner import RunOptions, run_plan
+from pipex_core.engine.services import Services
+from pipex_core.engine.timing import within
+from pipex_core.errors import PipexError, Problem
+from pipex_core.evals.answers import Answer, failed, status_of
+from pipex_core.evals.suite import Case
+from pipex_core.expressions.values import to_text
+from pipex_core.jsonvalue import Json, digest
+from pipex_core.llm.cost import Ledger
+from pipex_core.spec.inputs import bind_inputs
+from pipex_core.spec.plan import Plan
+from pipex_core.telemetry import EventKind, EventSink
+
+wrappers = frozenset({"iteration_failed", "task_failed"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineTarget:
+    """A run of a pipeline per case.
+
+    Attributes:
+        output_step: Step whose result is the answer; None for the workflow's output ``answer``, its
+            only output, or its last step.
+        input_name: Where a text input goes; None for the only required input, else ``input``.
+        model: Replaces the model of every model step that is not pinned; None leaves them.
+        inputs: Inputs that are the same for all cases.
+        options: Further options of the run by name.
+        provider: Which providers answer: ``live``, ``mock``, ``replay``.
+    """
+
+    plan: Plan
+    output_step: str | None = None
+    input_name: str | None = None
+    model: str | None = None
+    inputs: Mapping[str, Json] = field(default_factory=dict)
+    options: Mapping[str, Json] = field(default_factory=dict)
+    provider: str = "mock"
+    name: str | None = None
+    kind: Literal["pipeline"] = "pipeline"
+
+    @property
+    def target_id(self) -> str:
+        """The name for people: the given one, else the pipeline's."""
+        return self.name or self.plan.name
+
+    @property
+    def model_id(self) -> str:
+        """The model binding; ``none`` when there is none."""
+        return self.model or "none"
+
+    @property
+    def bindings(self) -> Mapping[str, Json]:
+        """What is bound, for people."""
+        bound = {"model": self.model, "inputs": dict(self.inputs), **self.options}
+        return {name: value for name, value in bound.items() if value}
+
+    @property
+    def digest(self) -> str:
+        """Identity of the target: what the pipeline means, its bindings and who answers."""
+        return digest(
+            {
+                "kind": self.kind,
+                "plan": self.plan.digest,
+                "output_step": self.output_step,
+                "input_name": self.input_name,
+                "bindings": dict(self.bindings),
+                "provider": self.provider,
+            }
+        )
+
+    def inputs_of(self, case: Case) -> dict[str, Json]:
+        """What a case gives to the run: a map by name, a text to one input.
+
+        Context and choices go to inputs of these names, when the pipeline declares them.
+        """
+        declared = self.plan.inputs
+        if isinstance(case.input, Mapping):
+            given = dict(case.input)
+        else:
+            given = {self._text_input(): case.input}
+        beside = {"context": case.context, "choices": case.choices}
+        for name, value in beside.items():
+            if value is not None and name in declared and name not in given:
+                given[name] = list(value) if isinstance(value, tuple) else value
+        return {**self.inputs, **given}
+
+    def problems(self, cases: Iterable[Case]) -> list[Problem]:
+        """What is wrong with the inputs of any case, each problem once, naming the first such case."""
+        found: dict[tuple[str, str], Problem] = {}
+        for case in cases:
+            for one in bind_inputs(self.plan.spec, self.inputs_of(case)).problems:
+                message = f"{one.message} (case {case.id})"
+                found.setdefault((one.code, one.message), replace(one, message=message))
+        known = {step.name for step in self.plan.steps}
+        if self.output_step is not None and self.output_step not in known:
+            message = (
+                f"output_step: the pipeline {self.plan.name!r} has no step {self.output_step!r}"
+            )
+            found["unknown_step", message] = Problem(code="unknown_step", message=message)
+        return list(found.values())
+
+    def _text_input(self) -> str:
+        if self.input_name is not None:
+            return self.input_name
+        required = [one.name for one in self.plan.inputs.values() if one.required]
+        return required[0] if len(required) == 1 else "input"
+
+
+class Listening:
+    """Passes events on and adds up how long the model took.
+
+    Attributes:
+        latency_ms: Sum over the calls that were answered; None when there was none.
+    """
+
+    def __init__(self, sink: EventSink) -> None:
+        self._sink = sink
+        self.latency_ms: float | None = None
+
+    @property
+    def run_id(self) -> str:
+        return self._sink.run_id
+
+    def emit(self, kind: EventKind, *, step: str = "", data: Mapping[str, Json]) -> None:
+        """Count the end of a call; tell everybody."""
+        if kind == "call_finished" and data["outcome"] == "ok":
+            self.latency_ms = (self.latency_ms or 0.0) + data["latency_ms"]
+        self._sink.emit(kind, step=step, data=data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the runs of all cases share.
+
+    Attributes:
+        journal: Of the evaluation; None makes each case a run of its own.
+        timeout_s: Wall deadline of the run of one case.
+        accept_degraded: Whether an answer of a fallback counts as one.
+    """
+
+    services: Services
+    ledger: Ledger
+    sink: EventSink
+    journal: Journal | None = None
+    timeout_s: float | None = None
+    accept_degraded: bool = False
+
+
+async def ask_pipeline(
+    target: PipelineTarget, case: Case, unit: str, around: Surroundings
+) -> Answer:
+    """The answer of one run of the pipeline; everything but a cancellation becomes an answer.
+
+    Args:
+        target: What is run.
+        case: What it is run on.
+        unit: Name of the row in the journal; steps stand below it.
+        around: What the runs of all cases share.
+    """
+    services, ledger = around.services, around.ledger
+    listening = Listening(around.sink)
+    options = dict(target.options)
+    if target.model is not None:
+        options["model"] = target.model
+    own = ledger.child()
+    run = run_plan(
+        target.plan,
+        target.inputs_of(case),
+        services=services,
+        options=RunOptions(values=options),
+        ledger=own,
+        journal=around.journal,
+        unit_prefix=f"{unit}/",
+        sink=listening,
+    )
+    try:
+        result = await within(services.clock, around.timeout_s, run, what=f"the case {case.id}")
+    except PipexError as error:
+        spent = own.spent
+        return failed(
+            error, provider=target.provider, calls=spent.calls, cost_nanousd=spent.nanousd
+        )
+    answer = answer_of_run(target, result, accept_degraded=around.accept_degraded)
+    latency_ms = result.duration_ms if listening.latency_ms is None else listening.latency_ms
+    return replace(answer, latency_ms=float(latency_ms))
+
+
+def answer_of_run(
+    target: PipelineTarget, result: RunResult, *, accept_degraded: bool = False
+) -> Answer:
+    """The answer that a run holds, or the status that its failure means."""
+    last = _last_model(result)
+    took: dict[str, Json] = {
+        "calls": result.calls,
+        "cost_nanousd": result.cost_nanousd,
+        "input_tokens": result.tokens.input,
+        "output_tokens": result.tokens.output,
+        "provider": target.provider,
+        "model_resolved": last,
+    }
+    if result.error is not None:
+        code = first_code(result) or result.error.code
+        return Answer(
+            status=status_of(code),
+            error_code=code,
+            error=result.error.message,
+            failed_step=result.error.path or result.error.step,
+            **took,
+        )
+    degraded = next((name for name, one in result.steps.items() if one.degraded), None)
+    if degraded is not None and not accept_degraded:
+        message = f"step {degraded!r} gave the answer of its fallback"
+        return Answer(
+            status="target_error",
+            error_code="degraded",
+            error=message,
+            failed_step=degraded,
+            **took,
+        )
+    text, value = output_of(target, result)
+    if text is None:
+        message = "the pipeline ended without an answer"
+        return Answer(status="target_error", error_code="no_answer", error=message, **took)
+    return Answer(status="ok", text=text, json=value, has_json=value is not None, **took)
+
+
+def output_of(target: PipelineTarget, result: RunResult) -> tuple[str | None, Json]:
+    """Text and JSON value of the answer; both None when the run has none."""
+    if target.output_step is not None:
+        return _parts(result.steps.get(target.output_step))
+    outputs = result.outputs
+    if "answer" in outputs or len(outputs) == 1:
+        value = outputs["answer"] if "answer" in outputs else next(iter(outputs.values()))
+        if value is None:
+            return None, None
+        return to_text(value), None if isinstance(value, str) else value
+    return _parts(next(reversed([*result.steps.values()]), None))
+
+
+def first_code(result: RunResult) -> str | None:
+    """Code of the first failed record that is no mere wrapper, looked for inside loops and tasks."""
+    for record in result.steps.values():
+        if record.error is None:
+            continue
+        if record.error.code not in wrappers:
+            return record.error.code
+        inner = (
+            code for code in _codes([record.data, dict(record.metadata)]) if code not in wrappers
+        )
+        return next(inner, record.error.code)
+    return None
+
+
+def _codes(value: Json) -> Iterator[str]:
+    """Codes of the failed records inside a value, outermost first."""
+    if isinstance(value, Mapping):
+        error = value.get("error")
+        if isinstance(error, Mapping) and isinstance(error.get("code"), str):
+            yield error["code"]
+        for inner in value.values():
+            yield from _codes(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _codes(inner)
+
+
+def _parts(record: StepRecord | None) -> tuple[str | None, Json]:
+    if record is None or record.status != "succeeded":
+        return None, None
+    if record.text is None and record.data is None:
+        return None, None
+    return (to_text(record.data) if record.text is None else record.text), record.data
+
+
+def _last_model(result: RunResult) -> str | None:
+    models = [record.model for record in result.steps.values() if record.model]
+    return models[-1] if models else None

@@ -1,0 +1,257 @@
+"""Everything that can be wrong with an evaluation, found before it costs anything; and what it will do."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pipex_core.errors import ConfigError, PipexError, Problem, SpecError
+from pipex_core.evals.answers import Answer
+from pipex_core.evals.arms import Arm, MetricArm
+from pipex_core.evals.gatefile import Gate
+from pipex_core.evals.job import EvalJob, RunOptions, facts_of, in_issue_order
+from pipex_core.evals.judged import Baseline, Judged, quantity_of
+from pipex_core.evals.pipeline import PipelineTarget
+from pipex_core.evals.recorded import RecordedTarget
+from pipex_core.evals.respond import Unit
+from pipex_core.evals.suite import Case, Suite, hashes_by_id, plan_digest, suite_digest
+from pipex_core.evals.target import PromptTarget, Target
+from pipex_core.expressions.template import read_template
+from pipex_core.jsonvalue import Json, canonical
+from pipex_core.llm.prices import PriceTable
+from pipex_core.metrics.contract import MetricType
+from pipex_core.metrics.entries import Entry, resolve_entries
+from pipex_core.registry import Registry
+
+dear_usd = 0.50  # above it, a run without a budget deserves a word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What somebody wants evaluated; whatever is None comes from the suite.
+
+    Attributes:
+        cases: The cases to run; None for all. ``is_subset`` says that some were left out.
+        metrics: Entries as written.
+        target: The system under test.
+    """
+
+    run_id: str
+    suite: Suite
+    target: Target
+    cases: Sequence[Case] | None = None
+    metrics: Sequence[Json] | None = None
+    repeats: int | None = None
+    gate: Gate | None = None
+    baseline: Baseline | None = None
+    seed: int = 0
+    options: RunOptions = field(default_factory=RunOptions)
+    is_subset: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    origin: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryRun:
+    """What a run would do, as ``--dry-run`` prints it.
+
+    Attributes:
+        rows: Cases times repeats.
+        carried: Rows that earlier runs have.
+        done: Rows that an earlier try of this run has.
+        to_ask: The rest.
+        max_cost_usd: Upper bound of the calls to come; None for targets whose calls are not known.
+    """
+
+    rows: int
+    carried: int
+    done: int
+    to_ask: int
+    scores: int
+    max_cost_usd: float | None = None
+    warnings: Sequence[tuple[str, str]] = ()
+
+    def as_json(self) -> dict[str, Json]:
+        """The plan of a run as an event and as ``--json`` shows it."""
+        return {
+            "rows": self.rows,
+            "carried": self.carried,
+            "done": self.done,
+            "to_ask": self.to_ask,
+            "scores": self.scores,
+            "max_cost_usd": self.max_cost_usd,
+            "warnings": [{"code": code, "message": message} for code, message in self.warnings],
+        }
+
+
+def prepare(request: Request, *, registry: Registry[MetricType]) -> EvalJob:
+    """The job, when nothing is wrong with the request.
+
+    Raises:
+        SpecError: All problems of metrics, gate and target at once.
+        ConfigError: ``dependency_missing``.
+    """
+    suite = request.suite
+    problems: list[Problem] = []
+    raw = suite.defaults.metrics if request.metrics is None else request.metrics
+    entries = _entries(list(raw), registry, "metrics", problems)
+    if not raw:
+        problems.append(
+            Problem(code="missing_field", message="no metrics: name one, or give the suite some")
+        )
+    cases = list(suite.cases if request.cases is None else request.cases)
+    case_metrics = _case_metrics(cases, entries, registry, problems)
+    problems += _target_problems(request.target, cases)
+    if request.gate is not None and not problems:
+        problems += _gate_problems(request.gate, [*entries, *_flat(case_metrics)], request.baseline)
+    if problems:
+        raise SpecError(problems)
+    known = hashes_by_id(suite)
+    repeats = suite.defaults.repeats if request.repeats is None else request.repeats
+    reducer = suite.defaults.reducer
+    limited = request.options.budget is not None or request.options.max_time_s is not None
+    return EvalJob(
+        run_id=request.run_id,
+        suite=suite,
+        cases=in_issue_order(cases, seed=request.seed, fair=limited),
+        hashes=known,
+        target=request.target,
+        metrics=entries,
+        case_metrics=case_metrics,
+        repeats=repeats,
+        reducer=reducer,
+        gate=request.gate,
+        baseline=request.baseline,
+        seed=request.seed,
+        options=request.options,
+        suite_digest=suite_digest(suite, known=known),
+        plan_digest=plan_digest(
+            suite,
+            metrics=[entry.document() for entry in entries],
+            repeats=repeats,
+            reducer=reducer,
+            cluster_by=suite.defaults.cluster_by,
+            known=known,
+        ),
+        is_subset=request.is_subset or len(cases) < len(suite.cases),
+        labels=request.labels,
+        origin=request.origin,
+    )
+
+
+def dry_run(
+    job: EvalJob,
+    *,
+    carried: Callable[[Unit], Answer | None],
+    done: Callable[[Unit], Answer | None],
+    prices: PriceTable | None = None,
+) -> DryRun:
+    """What the run would do, found out without a call.
+
+    Args:
+        job: Any job.
+        carried: Answers of earlier runs.
+        done: Answers of an earlier try of this run.
+        prices: For the bound of the cost.
+    """
+    units = job.units()
+    finished = [unit for unit in units if done(unit) is not None]
+    names = {unit.name for unit in finished}
+    rest = [unit for unit in units if unit.name not in names]
+    to_ask = [unit for unit in rest if carried(unit) is None]
+    bound = _bound_usd(job.target, to_ask, prices)
+    warnings = []
+    if bound is not None and bound > dear_usd and job.options.budget is None:
+        text = f"the calls may cost up to {bound:.2f} USD and there is no budget"
+        warnings.append(("no_budget", text))
+    return DryRun(
+        rows=len(units),
+        carried=len(rest) - len(to_ask),
+        done=len(finished),
+        to_ask=len(to_ask),
+        scores=sum(len(job.entries(unit.case.id)) for unit in units),
+        max_cost_usd=bound,
+        warnings=warnings,
+    )
+
+
+def _bound_usd(target: Target, units: Sequence[Unit], prices: PriceTable | None) -> float | None:
+    if prices is None or not isinstance(target, PromptTarget):
+        return 0.0 if not units else None
+    total = 0
+    for unit in units:
+        try:
+            total += prices.bound(target.request(unit.case, unit.repeat)).nanousd
+        except PipexError:
+            continue  # A case whose prompt cannot be rendered is sent nowhere and costs nothing.
+    return total / 1e9
+
+
+def _entries(
+    raw: Sequence[Json], registry: Registry[MetricType], where: str, problems: list[Problem]
+) -> tuple[Entry, ...]:
+    try:
+        return resolve_entries(raw, registry, where=where)
+    except SpecError as exc:
+        problems += exc.problems
+        return ()
+
+
+def _case_metrics(
+    cases: Sequence[Case],
+    entries: Sequence[Entry],
+    registry: Registry[MetricType],
+    problems: list[Problem],
+) -> Mapping[str, Sequence[Entry]]:
+    """The entries of cases that have some of their own: added, or in place of one of the same name."""
+    read: dict[str, tuple[Entry, ...]] = {}
+    found: dict[str, Sequence[Entry]] = {}
+    for case in cases:
+        if case.metrics is None:
+            continue
+        text = canonical(list(case.metrics))
+        if text not in read:
+            where = f"cases[{case.id}].metrics"
+            read[text] = _entries(list(case.metrics), registry, where, problems)
+        own = {entry.name: entry for entry in read[text]}
+        kept = [own.pop(entry.name, entry) for entry in entries]
+        found[case.id] = [*kept, *own.values()]
+    return found
+
+
+def _flat(case_metrics: Mapping[str, Sequence[Entry]]) -> list[Entry]:
+    return [entry for entries in case_metrics.values() for entry in entries]
+
+
+def _target_problems(target: Target, cases: Sequence[Case]) -> list[Problem]:
+    match target:
+        case PromptTarget():
+            return [
+                Problem(
+                    code=one.code, message=one.message, path="prompt", suggestion=one.suggestion
+                )
+                for one in read_template(target.prompt).findings
+                if one.severity == "error"
+            ]
+        case PipelineTarget():
+            return target.problems(cases)
+        case RecordedTarget():
+            return []
+
+
+def _gate_problems(
+    gate: Gate, entries: Sequence[Entry], baseline: Baseline | None
+) -> list[Problem]:
+    """Rules about metrics that the run will not have."""
+    arms = {
+        entry.name: MetricArm(facts=facts_of(entry), states=(), values=np.empty(0), passed=())
+        for entry in entries
+    }
+    empty = Judged(arm=Arm(run_id="", cases=(), metrics=arms, passed=(), missing=()))
+    problems = []
+    for rule in gate.rules:
+        try:
+            quantity_of(rule, empty, baseline)
+        except ConfigError as exc:
+            problems.append(Problem(code=exc.code, message=exc.message, path="gate"))
+    return problems

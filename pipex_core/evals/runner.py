@@ -1,0 +1,323 @@
+"""Runs an evaluation: respond, score, summarise, decide, publish; each phase also by itself.
+
+The phases are functions over tables, so that an orchestrator may keep what lies between them and call
+them one by one. ``evaluate`` calls them in one go; both ways give equal tables and an equal
+``row_digest``.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from pipex_core.engine.journal import Journal, open_journal
+from pipex_core.engine.services import Services
+from pipex_core.errors import ConfigError
+from pipex_core.evals.answers import Answer
+from pipex_core.evals.carry import CarryIndex
+from pipex_core.evals.inquiry import source_of
+from pipex_core.evals.job import EvalJob
+from pipex_core.evals.judgement import (
+    Judgement,
+    comparison_table,
+    decide,
+    passed_filled_in,
+    summarise,
+)
+from pipex_core.evals.manifest import (
+    Circumstances,
+    Environment,
+    manifest_of,
+    run_row,
+    unknown_environment,
+)
+from pipex_core.evals.progress import Progress
+from pipex_core.evals.publication import Place, publish
+from pipex_core.evals.respond import CaseLog, Respond, Responses, Rules
+from pipex_core.evals.scoring import score
+from pipex_core.evals.summary import Summary
+from pipex_core.evals.table import record_batch
+from pipex_core.evals.verdict import Verdict
+from pipex_core.jsonvalue import Json
+from pipex_core.llm.cost import Amount, Ledger
+from pipex_core.ports import BlobStore
+from pipex_core.telemetry import RunEvents
+
+no_carry = CarryIndex()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EvalRun:
+    """A finished evaluation.
+
+    Attributes:
+        responses: Sorted by case and repeat, ``passed`` filled in.
+        scores: Sorted by case, repeat, metric and submetric.
+        manifest: As published, or as it would have been.
+    """
+
+    job: EvalJob
+    responses: pa.Table
+    scores: pa.Table
+    judgement: Judgement
+    manifest: Mapping[str, Json]
+
+    @property
+    def run_id(self) -> str:
+        return self.job.run_id
+
+    @property
+    def status(self) -> str:
+        """``completed``, ``incomplete`` or ``failed``."""
+        return self.judgement.outcome.status
+
+    @property
+    def summary(self) -> Summary:
+        return self.judgement.summary
+
+    @property
+    def verdict(self) -> Verdict | None:
+        return self.judgement.verdict
+
+    @property
+    def row_digest(self) -> str:
+        """Digest of all rows, apart from ids, times and provenance."""
+        return str(self.manifest["row_digest"])
+
+
+@dataclass(slots=True, kw_only=True)
+class Watch:
+    """The events and counts of one run, shared by its phases."""
+
+    events: RunEvents
+    progress: Progress
+
+
+def watch(job: EvalJob, services: Services) -> Watch:
+    """Somebody to tell: the listener of the services."""
+    events = RunEvents(run_id=job.run_id, clock=services.clock, listener=services.listener)
+    total = len(job.cases) * job.repeats
+    progress = Progress(total=total, events=events, clock=services.clock)
+    return Watch(events=events, progress=progress)
+
+
+async def respond(
+    job: EvalJob,
+    services: Services,
+    *,
+    journal: Journal | None = None,
+    carry: CarryIndex = no_carry,
+    watching: Watch | None = None,
+) -> Responses:
+    """An answer or a reason for every row of the job.
+
+    Args:
+        job: From ``prepare``.
+        services: Client, clock and settings.
+        journal: Of this run, started; rows that it holds are not asked again. None keeps nothing.
+        carry: Rows of earlier runs; those with an equal key are not asked.
+        watching: Whom to tell.
+
+    Raises:
+        StoreError: The journal failed; nothing more was asked.
+    """
+    watched = watching or watch(job, services)
+    ledger = Ledger(job.options.budget)
+    known = journal.state if journal is not None else None
+    if known is not None and known.calls:
+        tokens = known.input_tokens + known.output_tokens
+        ledger.charge(Amount(nanousd=known.spent_nanousd, tokens=tokens, calls=known.calls))
+    started = services.clock.monotonic()
+    limit = job.options.max_time_s
+    phase = Respond(
+        row_of=job.row_of,
+        class_of=job.class_of,
+        source=source_of(job, services, journal=journal, ledger=ledger, sink=watched.events),
+        carried=lambda unit: carry.answer(unit.key),
+        log=CaseLog(journal),
+        progress=watched.progress,
+        clock=services.clock,
+        rules=Rules(
+            at_once=job.options.max_concurrency,
+            second_pass=job.options.second_pass,
+            max_attempts=job.options.max_attempts,
+            deadline=None if limit is None else started + limit,
+        ),
+        found=lambda answer: _charge(ledger, answer, journalled=bool(known and known.calls)),
+    )
+    found = await phase.run(job.units())
+    for key in carry.damaged:
+        watched.events.emit(
+            "warning", data={"code": "cache_damaged", "message": f"the stored row {key} is damaged"}
+        )
+    return found
+
+
+def _charge(ledger: Ledger, answer: Answer, *, journalled: bool) -> None:
+    """Count an answer of an earlier try of this run; calls in the journal were counted as such."""
+    if not journalled:
+        tokens = (answer.input_tokens or 0) + (answer.output_tokens or 0)
+        ledger.charge(Amount(nanousd=answer.cost_nanousd, tokens=tokens, calls=answer.calls))
+
+
+def publish_run(
+    job: EvalJob,
+    responses: pa.Table,
+    scores: pa.Table,
+    judgement: Judgement,
+    *,
+    around: Circumstances,
+    blobs: BlobStore,
+) -> EvalRun:
+    """The finished run, its tables and its manifest stored."""
+    filled = passed_filled_in(responses, scores)
+    row = run_row(
+        job,
+        judgement.summary,
+        judgement.outcome,
+        verdict=judgement.verdict,
+        around=around,
+    )
+    manifest = publish(
+        blobs,
+        place_of_job(job),
+        {
+            "runs": record_batch("runs", [row]),
+            "responses": filled,
+            "scores": scores,
+            "comparisons": comparison_table(judgement.comparisons),
+        },
+        manifest_of(job, row, judgement.summary, filled, judgement.verdict),
+    )
+    return EvalRun(job=job, responses=filled, scores=scores, judgement=judgement, manifest=manifest)
+
+
+async def evaluate(
+    job: EvalJob,
+    services: Services,
+    *,
+    blobs: BlobStore,
+    carry: CarryIndex = no_carry,
+    environment: Environment = unknown_environment,
+) -> EvalRun:
+    """All phases in one go. A run that was interrupted goes on where its journal ends.
+
+    Args:
+        job: From ``prepare``.
+        services: Clock, client, journals and settings.
+        blobs: Where the tables go, rooted at the results folder.
+        carry: Rows of earlier runs.
+        environment: What the run is made with.
+
+    Raises:
+        ConfigError: ``resume_mismatch``, the journal under this run id belongs to another job; or a
+            reason why the gate can say nothing.
+        RunLocked: Another process runs it.
+        StoreError: The journal or the results could not be written.
+    """
+    watching = watch(job, services)
+    clock = services.clock
+    journal = open_journal(
+        services.journals,
+        job.run_id,
+        clock=clock,
+        faults=services.faults,
+        hold=services.hold,
+    )
+    status: str | None = None
+    try:
+        started_at, started = clock.now(), clock.monotonic()
+        check_resume(job, journal)
+        journal.start(header_of(job, services))
+        watching.events.emit("eval_started", data=_start_facts(job))
+        responses = await respond(job, services, journal=journal, carry=carry, watching=watching)
+        with services.hold():
+            # Scoring is computation: it must not keep the loop from its calls and its journal.
+            scores = await asyncio.to_thread(
+                score, job, responses.table, carried=carry.scores, progress=watching.progress
+            )
+            judgement = await asyncio.to_thread(_judged, job, responses.table, scores)
+            around = Circumstances(
+                started_at=started_at,
+                finished_at=clock.now(),
+                duration_ms=round((clock.monotonic() - started) * 1000),
+                environment=environment,
+            )
+            run = await asyncio.to_thread(
+                publish_run, job, responses.table, scores, judgement, around=around, blobs=blobs
+            )
+        status = run.status
+        watching.events.emit("eval_finished", data=_end_facts(run))
+        return run
+    finally:
+        await journal.close(status)
+
+
+def check_resume(job: EvalJob, journal: Journal) -> None:
+    """Refuse to go on with a journal of another job.
+
+    Raises:
+        ConfigError: ``resume_mismatch``, naming what differs.
+    """
+    header = journal.state.header
+    now = identity_of(job)
+    changed = [name for name, value in now.items() if header.get(name, value) != value]
+    if changed:
+        raise ConfigError(
+            f"run {job.run_id} was started with another {', '.join(changed)}",
+            code="resume_mismatch",
+            next_step="start a new run: rows that are still valid are carried over",
+        )
+
+
+def header_of(job: EvalJob, services: Services) -> dict[str, Json]:
+    """The ``open`` record of the run's journal."""
+    process = services.process
+    return {
+        "run_id": job.run_id,
+        "root_run_id": job.run_id,
+        "inputs_digest": job.suite_digest,
+        "pipex_version": process.version,
+        "host": process.host,
+        "pid": process.pid,
+        **identity_of(job),
+    }
+
+
+def identity_of(job: EvalJob) -> dict[str, Json]:
+    """What must be equal for a run to be resumed."""
+    return {
+        "suite_digest": job.suite_digest,
+        "plan_digest": job.plan_digest,
+        "target_digest": job.target.digest,
+    }
+
+
+def _judged(job: EvalJob, responses: pa.Table, scores: pa.Table) -> Judgement:
+    return decide(job, summarise(job, responses, scores))
+
+
+def _start_facts(job: EvalJob) -> dict[str, Json]:
+    return {
+        "suite": job.suite.id,
+        "target": job.target.target_id,
+        "model": job.target.model_id,
+        "rows": len(job.cases) * job.repeats,
+        "metrics": [entry.name for entry in job.metrics],
+    }
+
+
+def _end_facts(run: EvalRun) -> dict[str, Json]:
+    outcome = run.judgement.outcome
+    return {
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "verdict": run.verdict.verdict if run.verdict else None,
+        "row_digest": run.row_digest,
+    }
+
+
+def place_of_job(job: EvalJob) -> Place:
+    """The partition of the run's tables."""
+    return Place(suite_id=job.suite.id, model_id=job.target.model_id, run_id=job.run_id)

@@ -1,0 +1,83 @@
+"""Recorded answers as a target."""
+
+from typing import Any
+
+import pytest
+
+from pipex_core.errors import SpecError
+from pipex_core.evals.recorded import recorded_target
+from pipex_core.evals.suite import Case
+
+case = Case(id="a", input="q")
+
+
+def test_a_record_answers_its_case_by_id() -> None:
+    target = recorded_target([{"case_id": "a", "output": "4", "latency_ms": 12, "cost_usd": 0.002}])
+    answer = target.answer(case, 0, "hash")
+    assert (answer.status, answer.text, answer.latency_ms) == ("ok", "4", 12)
+    assert answer.cost_nanousd == 2_000_000
+
+
+def test_a_record_answers_by_the_hash_of_the_input_when_no_id_matches() -> None:
+    target = recorded_target([{"input_hash": "hash", "output": "4"}])
+    assert target.answer(case, 0, "hash").text == "4"
+    assert target.answer(case, 0, "other").status == "skipped"
+
+
+def test_a_case_without_a_record_is_skipped_with_a_code() -> None:
+    answer = recorded_target([]).answer(case, 0, "hash")
+    assert (answer.status, answer.error_code, answer.text) == (
+        "skipped",
+        "no_recorded_answer",
+        None,
+    )
+
+
+def test_repeats_are_different_answers() -> None:
+    target = recorded_target(
+        [{"case_id": "a", "output": "x"}, {"case_id": "a", "repeat": 1, "output": "y"}]
+    )
+    assert [target.answer(case, repeat, "h").text for repeat in (0, 1)] == ["x", "y"]
+
+
+def test_a_structured_answer_keeps_its_value_and_has_its_json_text() -> None:
+    answer = recorded_target([{"case_id": "a", "output": {"b": [1, None]}}]).answer(case, 0, "h")
+    assert (answer.text, answer.json, answer.has_json) == ('{"b":[1,null]}', {"b": [1, None]}, True)
+
+
+def test_a_recorded_failure_keeps_its_status() -> None:
+    answer = recorded_target([{"case_id": "a", "status": "target_error"}]).answer(case, 0, "h")
+    assert (answer.status, answer.error_code) == ("target_error", "target_error")
+
+
+def test_the_digest_follows_the_answers_and_not_their_order_or_the_name() -> None:
+    records: list[dict[str, Any]] = [
+        {"case_id": "a", "output": "1"},
+        {"case_id": "b", "output": "2"},
+    ]
+    first = recorded_target(records).digest
+    assert recorded_target(records[::-1], target_id="other").digest == first
+    assert recorded_target([records[0], {"case_id": "b", "output": "3"}]).digest != first
+    assert recorded_target(records[:1]).digest != first
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ("text", "a record is a map, not a string"),
+        ({"output": "x"}, "needs a case_id or an input_hash"),
+        ({"case_id": "a", "output": "x", "status": "fine"}, "status 'fine' is none of ok"),
+        ({"case_id": "a"}, "a record with status ok needs an output"),
+    ],
+)
+def test_a_record_that_cannot_be_read_is_a_problem_with_its_line(record: Any, message: str) -> None:
+    with pytest.raises(SpecError) as refusal:
+        recorded_target([{"case_id": "ok", "output": "fine"}, record], file="answers.jsonl")
+    (problem,) = refusal.value.problems
+    assert message in problem.message
+    assert (problem.file, problem.line) == ("answers.jsonl", 2)
+
+
+def test_two_answers_to_one_question_are_refused() -> None:
+    with pytest.raises(SpecError, match="'a' has a second answer for repeat 0"):
+        recorded_target([{"case_id": "a", "output": "x"}, {"case_id": "a", "output": "y"}])
