@@ -61,7 +61,7 @@ def read_directory(suite: Text, cases: Text) -> Suite:
     fields: Mapping[str, Any] = {}
     if not problems:
         fields, more = read_suite_fields(head, default_id=folder.name or "suite")
-        problems += _placed((*findings, *more), source)
+        problems += _placed((*findings, *more), source, suite.file)
     found = _cases_of_lines(cases, problems)
     return _suite(fields, found, location=str(folder), problems=problems)
 
@@ -77,7 +77,7 @@ def read_file(text: Text) -> Suite:
     if name.suffix == ".jsonl":
         cases = _cases_of_lines(text, problems)
         fields, findings = read_suite_fields({}, default_id=name.stem)
-        problems += _placed(findings, partial(SourceMap, file=text.file))
+        problems += _placed(findings, partial(SourceMap, file=text.file), text.file)
         return _suite(fields, cases, location=text.file, problems=problems)
     document, source = _document(text, problems)
     if problems:
@@ -85,7 +85,7 @@ def read_file(text: Text) -> Suite:
     head, data, at = _split(document)
     fields, findings = read_suite_fields(head, default_id=name.stem)
     cases, more = _cases_of_list(data, at)
-    problems += _placed((*findings, *more), source)
+    problems += _placed((*findings, *more), source, text.file)
     return _suite(fields, cases, location=text.file, problems=problems)
 
 
@@ -168,7 +168,8 @@ def _cases_of_list(data: Json, at: str) -> tuple[Sequence[Case], Sequence[Findin
     if not isinstance(data, list):
         return (), [Finding(code="wrong_type", message=f"{at}: a list is needed", path=at)]
     if len(data) > max_cases:
-        return (), [Finding(code="too_large", message=f"more than {max_cases} cases", path=at)]
+        # Without a path: looking for its place would take longer than reading the file did.
+        return (), [Finding(code="too_large", message=f"more than {max_cases} cases")]
     cases: list[Case] = []
     findings: list[Finding] = []
     first: dict[str, str] = {}
@@ -186,25 +187,24 @@ def _cases_of_list(data: Json, at: str) -> tuple[Sequence[Case], Sequence[Findin
 
 
 def _cases_of_lines(text: Text, problems: list[Problem]) -> Sequence[Case]:
+    lines = _decoded(text, problems).split("\n")
+    if len(lines) > max_cases + 1:
+        message = f"more than {max_cases} lines"
+        problems.append(Problem(file=text.file, code="too_large", message=message))
+        return ()
     cases: list[Case] = []
     first: dict[str, int] = {}
-    for number, line in enumerate(_decoded(text, problems).split("\n"), 1):
+    for number, line in enumerate(lines, 1):
         if not line or line.isspace():
             continue
-        if len(cases) >= max_cases:
-            finding = Finding(code="too_large", message=f"more than {max_cases} cases")
-            problems += _problems_of_line([finding], line, file=text.file, number=number)
-            break
         case, wrong = _case_of_line(line)
+        if case is not None:
+            cases.append(case)
+            if first.setdefault(case.id, number) != number:
+                message = f"the id {case.id!r} is already used in line {first[case.id]}"
+                wrong = [Finding(code="duplicate_id", message=message, path="id")]
         if wrong:
             problems += _problems_of_line(wrong, line, file=text.file, number=number)
-        if case is None:
-            continue
-        cases.append(case)
-        if first.setdefault(case.id, number) != number:
-            message = f"the id {case.id!r} is already used in line {first[case.id]}"
-            finding = Finding(code="duplicate_id", message=message, path="id")
-            problems += _problems_of_line([finding], line, file=text.file, number=number)
     return cases
 
 
@@ -236,9 +236,10 @@ def _problems_of_line(
         yield replace(problem, line=number, column=problem.column + finding.position)
 
 
-def _placed(findings: Iterable[Finding], source: Source) -> list[Problem]:
-    found = list(findings)
-    return list(map(source().problem, found)) if found else []
+def _placed(findings: Sequence[Finding], source: Source, file: str) -> list[Problem]:
+    wanted = any(finding.path for finding in findings)
+    places = source() if wanted else SourceMap(file=file)
+    return list(map(places.problem, findings))
 
 
 def _document(text: Text, problems: list[Problem]) -> tuple[Json, Source]:

@@ -51,10 +51,10 @@ def read_case(data: Json, *, path: str) -> tuple[Case | None, tuple[Finding, ...
     if not isinstance(data, Mapping):
         message = f"a case is a map, not {a_kind(data)}"
         return None, (Finding(code="wrong_type", message=message, path=path),)
-    shaped = read_map(_renamed(data), _case_readers, path=path, required=("id", "input"))
+    shaped = read_map(data, _all_case_readers, path=path, required=("id", "input"))
     if shaped.findings:
         return None, shaped.findings
-    values = dict(shaped.values)
+    values = _with_custom(shaped.values)
     values["tags"] = _merged_tags(values)
     return Case(**values), ()
 
@@ -117,21 +117,13 @@ def suite_data(suite: Suite) -> dict[str, Json]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _renamed(data: Mapping[str, Json]) -> Mapping[str, Json]:
-    """``custom_metrics`` of the older form as entries of ``metrics``; a wrong one is left for its reader."""
-    old = data.get("custom_metrics")
-    if "custom_metrics" not in data or "metrics" in data:
-        return data
-    rest = {key: value for key, value in data.items() if key != "custom_metrics"}
-    if not isinstance(old, list) or not all(
-        isinstance(one, Mapping) and isinstance(one.get("name"), str) for one in old
-    ):
-        return {**rest, "metrics": old}
-    entries = [
-        {"type": f"custom:{one['name']}", **{k: v for k, v in one.items() if k != "name"}}
-        for one in old
-    ]
-    return {**rest, "metrics": entries}
+def _with_custom(values: Mapping[str, Any]) -> dict[str, Any]:
+    """``custom_metrics`` of the older form as further entries of ``metrics``."""
+    rest = {name: value for name, value in values.items() if name != "custom_metrics"}
+    custom = values.get("custom_metrics")
+    if custom is None:
+        return rest
+    return {**rest, "metrics": (*(rest.get("metrics") or ()), *custom)}
 
 
 def _merged_tags(values: Mapping[str, Any]) -> tuple[str, ...]:
@@ -206,6 +198,14 @@ def _entry(value: Json) -> Json:
     raise Wrong("a metric is a name, or a map with a type")
 
 
+def _custom_entry(value: Json) -> Json:
+    entry = mapping(value)
+    if not isinstance(entry.get("name"), str):
+        raise Wrong("a custom metric needs a name", at=".name")
+    rest = {key: inner for key, inner in entry.items() if key != "name"}
+    return {"type": f"custom:{entry['name']}", **rest}
+
+
 def _moment(value: Json) -> str:
     text = text_of(value)
     try:
@@ -272,6 +272,10 @@ _case_readers: Final[Mapping[str, Reader]] = {
     "attachments": optional(list_of(_attachment)),
     "source": optional(mapping),
     "status": optional(one_of(case_statuses), default=lambda: "active"),
+}
+_all_case_readers: Final[Mapping[str, Reader]] = {
+    **_case_readers,
+    "custom_metrics": optional(list_of(_custom_entry)),
 }
 case_fields: Final = tuple(_case_readers)
 _sample: Final = Case(id="", input="")

@@ -1,0 +1,398 @@
+"""What changed between two suites, field by field, what a run would compute again, and applying it.
+
+A case whose input and reference both changed stands in both lists. A change says what was there before,
+so a diff applies to the suite it was made from and is a conflict anywhere else.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from pipex_core.errors import ConfigError, SpecError
+from pipex_core.evals.suite import Case, CaseHashes, Suite, hashes_by_id, suite_digest
+from pipex_core.evals.suiteshape import case_data, read_case, read_suite_fields, suite_data
+from pipex_core.expressions.paths import parse_path
+from pipex_core.jsonvalue import Json, canonical, compact, equal, short
+from pipex_core.metrics.contract import Need
+from pipex_core.spec.model import SourceMap, join_path
+
+schema_name: Final = "pipex.suite_diff/1"
+input_fields: Final = frozenset({"input", "choices", "attachments", "context"})
+reference_fields: Final = frozenset(
+    {"expected_output", "expected_tools", "relevant_ids", "context", "choices"}
+)
+_reading: Final[frozenset[Need]] = frozenset(
+    {"reference", "reference_json", "expected_tools", "relevant_ids", "context", "choices"}
+)
+_plain_key: Final = re.compile(r"""[^.\[\]"'\s]+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One value that changed.
+
+    Attributes:
+        path: Field, or path inside a map such as ``metadata.topic``; empty for a whole case.
+        before: In a box; empty when nothing was there. ``after`` likewise.
+    """
+
+    path: str
+    before: tuple[Json, ...]
+    after: tuple[Json, ...]
+
+    def as_json(self) -> dict[str, Json]:
+        """``{path, before, after}``, without the side where nothing is."""
+        sides = {"before": self.before, "after": self.after}
+        return {"path": self.path} | {name: box[0] for name, box in sides.items() if box}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseChange:
+    """All changes of one kind in one case."""
+
+    id: str
+    changes: tuple[Change, ...]
+
+    def as_json(self) -> dict[str, Json]:
+        """``{id, changes}``."""
+        return {"id": self.id, "changes": [change.as_json() for change in self.changes]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """One side of a diff."""
+
+    id: str
+    version: str
+    suite_digest: str
+
+    def as_json(self) -> dict[str, Json]:
+        """``{id, version, suite_digest}``."""
+        return {"id": self.id, "version": self.version, "suite_digest": self.suite_digest}
+
+
+Changes = tuple[CaseChange, ...]
+_lists: Final = ("added", "removed", "input_changed", "reference_changed", "annotation_changed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteDiff:
+    """How to get from one suite to another; lists are sorted by id.
+
+    Attributes:
+        renamed: (removed id, added id) of equal content; both stand in their lists as well.
+        suite_changed: Fields of the suite itself.
+        consequences: Rows of each layer that a run would compute again: ``responses``, ``scores``,
+            and cases that change only what is made of them, ``verdict_only``.
+    """
+
+    start: End
+    end: End
+    added: Changes = ()
+    removed: Changes = ()
+    input_changed: Changes = ()
+    reference_changed: Changes = ()
+    annotation_changed: Changes = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+    unchanged: int = 0
+    suite_changed: tuple[Change, ...] = ()
+    consequences: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        """Does nothing change?"""
+        return not self.suite_changed and not any(getattr(self, name) for name in _lists)
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Number of cases per list."""
+        sizes = {name: len(getattr(self, name)) for name in (*_lists, "renamed")}
+        return {**sizes, "unchanged": self.unchanged}
+
+    def as_json(self) -> dict[str, Json]:
+        """The diff as a document, from which ``diff_from_json`` makes it again."""
+        lists = {name: [one.as_json() for one in getattr(self, name)] for name in _lists}
+        return {
+            "schema": schema_name,
+            "from": self.start.as_json(),
+            "to": self.end.as_json(),
+            **lists,
+            "renamed": [{"from": old, "to": new} for old, new in self.renamed],
+            "unchanged": self.unchanged,
+            "suite_changed": [change.as_json() for change in self.suite_changed],
+            "counts": dict(self.counts),
+            "consequences": dict(self.consequences),
+        }
+
+
+def diff_suites(
+    a: Suite, b: Suite, *, metric_needs: Sequence[frozenset[Need]] | None = None
+) -> SuiteDiff:
+    """What has to change for ``a`` to become ``b``.
+
+    Args:
+        a: The older one.
+        b: The newer one; its repeats and metrics count the consequences.
+        metric_needs: Needs of each metric of a run; None takes as many metrics as ``b`` names (at
+            least one), each reading the reference.
+    """
+    in_a, in_b = {case.id: case for case in a.cases}, {case.id: case for case in b.cases}
+    hashes_a, hashes_b = hashes_by_id(a), hashes_by_id(b)
+    added = tuple(_whole(in_b[i], added=True) for i in sorted(in_b.keys() - in_a.keys()))
+    removed = tuple(_whole(in_a[i], added=False) for i in sorted(in_a.keys() - in_b.keys()))
+    moved = frozenset((*a.hash_metadata, *b.hash_metadata))
+    found: dict[str, list[CaseChange]] = {name: [] for name in _lists[2:]}
+    unchanged = 0
+    for case_id in sorted(in_a.keys() & in_b.keys()):
+        kinds = _by_kind(in_a[case_id], in_b[case_id], moved)
+        unchanged += not kinds
+        for kind, changes in kinds.items():
+            found[kind].append(CaseChange(id=case_id, changes=tuple(changes)))
+    result = SuiteDiff(
+        start=End(id=a.id, version=a.version, suite_digest=suite_digest(a, known=hashes_a)),
+        end=End(id=b.id, version=b.version, suite_digest=suite_digest(b, known=hashes_b)),
+        added=added,
+        removed=removed,
+        input_changed=tuple(found["input_changed"]),
+        reference_changed=tuple(found["reference_changed"]),
+        annotation_changed=tuple(found["annotation_changed"]),
+        renamed=_renamed(removed, added, hashes_a, hashes_b),
+        unchanged=unchanged,
+        suite_changed=tuple(_changes(suite_data(a), suite_data(b), "")),
+    )
+    needs = metric_needs
+    if needs is None:
+        needs = [_reading] * max(len(b.defaults.metrics), 1)
+    return replace(result, consequences=_consequences(result, b.defaults.repeats, needs))
+
+
+def apply_diff(suite: Suite, diff: SuiteDiff) -> Suite:
+    """The suite that the diff leads to.
+
+    Raises:
+        ConfigError: ``diff_conflict``, the suite is not what the diff was made from.
+        SpecError: What the diff puts into a case is no case.
+    """
+    cases: dict[str, Json] = {case.id: case_data(case) for case in suite.cases}
+    for one in diff.removed:
+        if not equal(cases.pop(one.id, None), one.changes[0].before[0]):
+            raise _conflict(one.id)
+    for one in diff.added:
+        if one.id in cases:
+            raise _conflict(one.id)
+        cases[one.id] = one.changes[0].after[0]
+    for case_id, changes in _edits(diff).items():
+        if case_id not in cases:
+            raise _conflict(case_id)
+        cases[case_id] = _applied(cases[case_id], changes, case_id)
+    head = _applied(suite_data(suite), diff.suite_changed, suite.id)
+    fields, findings = read_suite_fields(head, default_id=suite.id)
+    made = []
+    problems = list(findings)
+    for case_id in sorted(cases):
+        case, wrong = read_case(cases[case_id], path=f"cases[{case_id}]")
+        problems += wrong
+        made += [] if case is None else [case]
+    if problems:
+        raise SpecError(map(SourceMap(file=suite.location).problem, problems))
+    return Suite(**fields, cases=tuple(made), location=suite.location)
+
+
+def diff_from_json(data: Json) -> SuiteDiff:
+    """The diff that ``as_json`` wrote.
+
+    Raises:
+        ConfigError: ``not_a_diff``.
+    """
+    try:
+        return SuiteDiff(
+            start=End(**data["from"]),
+            end=End(**data["to"]),
+            **{name: tuple(map(_case_change, data[name])) for name in _lists},
+            renamed=tuple((one["from"], one["to"]) for one in data["renamed"]),
+            unchanged=data["unchanged"],
+            suite_changed=tuple(map(_change, data["suite_changed"])),
+            consequences=data["consequences"],
+        )
+    except (KeyError, TypeError, IndexError) as exc:
+        message = f"this is no suite diff: {type(exc).__name__} at {exc}"
+        raise ConfigError(message, code="not_a_diff") from exc
+
+
+def as_text(diff: SuiteDiff) -> str:
+    """The diff for a terminal: one line per case and change, renames as such."""
+    if diff.is_empty:
+        return f"{diff.start.id}: no changes, {diff.unchanged} cases"
+    lines = [_headline(diff)]
+    lines += [f"  suite {_shown(change)}" for change in diff.suite_changed]
+    for mark, case_id, change in _lines(diff):
+        lines.append(f"{mark} {case_id}{f' {_shown(change)}' if change else ''}")
+    return "\n".join([*lines, _footline(diff)])
+
+
+def as_markdown(diff: SuiteDiff) -> str:
+    """The diff for a pull request: a headline and a table."""
+    if diff.is_empty:
+        return f"**{diff.start.id}**: no changes, {diff.unchanged} cases"
+    rows = [("~", "(suite)", change) for change in diff.suite_changed]
+    lines = [f"**{_headline(diff)}**", "", "| | case | change |", "|---|---|---|"]
+    for mark, case_id, change in (*rows, *_lines(diff)):
+        shown = _cell(_shown(change)) if change else ""
+        lines.append(f"| {mark} | {_cell(case_id)} | {shown} |")
+    return "\n".join([*lines, "", _footline(diff)])
+
+
+def _case_change(data: Mapping[str, Json]) -> CaseChange:
+    return CaseChange(id=data["id"], changes=tuple(map(_change, data["changes"])))
+
+
+def _change(data: Mapping[str, Json]) -> Change:
+    before = (data["before"],) if "before" in data else ()
+    after = (data["after"],) if "after" in data else ()
+    return Change(path=data["path"], before=before, after=after)
+
+
+def _whole(case: Case, *, added: bool) -> CaseChange:
+    box = (case_data(case),)
+    change = Change(path="", before=() if added else box, after=box if added else ())
+    return CaseChange(id=case.id, changes=(change,))
+
+
+def _changes(before: Json, after: Json, path: str) -> Iterator[Change]:
+    """The changed parts, inside maps whose keys make plain paths, elsewhere as a whole."""
+    for key in sorted(before.keys() | after.keys()):
+        inner = join_path(path, key)
+        old = (before[key],) if key in before else ()
+        new = (after[key],) if key in after else ()
+        if old and new and equal(old[0], new[0]):
+            continue
+        if old and new and _can_enter(old[0]) and _can_enter(new[0]):
+            yield from _changes(old[0], new[0], inner)
+        else:
+            yield Change(path=inner, before=old, after=new)
+
+
+def _can_enter(value: Json) -> bool:
+    return isinstance(value, Mapping) and all(map(_plain_key.fullmatch, value)) and bool(value)
+
+
+def _by_kind(a: Case, b: Case, moved: Iterable[str]) -> Mapping[str, list[Change]]:
+    kinds: dict[str, list[Change]] = {}
+    inputs = {f"metadata.{path.removeprefix('metadata.')}" for path in moved}
+    for change in _changes(case_data(a), case_data(b), ""):
+        top = change.path.partition(".")[0]
+        own = ["input_changed"] if top in input_fields or _touches(change.path, inputs) else []
+        own += ["reference_changed"] if top in reference_fields else []
+        for kind in own or ["annotation_changed"]:
+            kinds.setdefault(kind, []).append(change)
+    return kinds
+
+
+def _touches(path: str, inputs: Iterable[str]) -> bool:
+    return any(
+        f"{path}.".startswith(f"{one}.") or f"{one}.".startswith(f"{path}.") for one in inputs
+    )
+
+
+def _renamed(
+    removed: Changes,
+    added: Changes,
+    hashes_a: Mapping[str, CaseHashes],
+    hashes_b: Mapping[str, CaseHashes],
+) -> tuple[tuple[str, str], ...]:
+    free: dict[str, list[str]] = {}
+    for one in reversed(removed):
+        free.setdefault(hashes_a[one.id].case_hash, []).append(one.id)
+    pairs = [
+        (found.pop(), one.id) for one in added if (found := free.get(hashes_b[one.id].case_hash))
+    ]
+    return tuple(sorted(pairs))
+
+
+def _consequences(
+    diff: SuiteDiff, repeats: int, needs: Sequence[frozenset[Need]]
+) -> Mapping[str, int]:
+    new = {one.id for one in diff.added} - {after for _, after in diff.renamed}
+    asked = new | {one.id for one in diff.input_changed}
+    judged = {one.id for one in diff.reference_changed} - asked
+    reading = sum(1 for need in needs if need & _reading)
+    only = {one.id for one in (*diff.annotation_changed, *diff.removed)} - asked - judged
+    return {
+        "responses": repeats * len(asked),
+        "scores": repeats * (len(asked) * len(needs) + len(judged) * reading),
+        "verdict_only": len(only),
+    }
+
+
+def _edits(diff: SuiteDiff) -> Mapping[str, list[Change]]:
+    """The changes of each case, each once."""
+    edits: dict[str, list[Change]] = {}
+    for one in (*diff.input_changed, *diff.reference_changed, *diff.annotation_changed):
+        known = edits.setdefault(one.id, [])
+        known += [change for change in one.changes if change not in known]
+    return edits
+
+
+def _applied(data: Json, changes: Iterable[Change], where: str) -> Json:
+    for change in changes:
+        data = _set(data, [str(key) for key in parse_path(change.path)], change, where)
+    return data
+
+
+def _set(data: Json, keys: Sequence[str], change: Change, where: str) -> Json:
+    if not isinstance(data, Mapping):
+        raise _conflict(where)
+    key = keys[0]
+    if len(keys) > 1:
+        return {**data, key: _set(data.get(key), keys[1:], change, where)}
+    present = (data[key],) if key in data else ()
+    if canonical(present) != canonical(change.before):
+        raise _conflict(where)
+    rest = {name: value for name, value in data.items() if name != key}
+    return {**rest, key: change.after[0]} if change.after else rest
+
+
+def _conflict(where: str) -> ConfigError:
+    message = f"{where!r} is not what the diff was made from"
+    return ConfigError(message, code="diff_conflict", next_step="make the diff again")
+
+
+def _headline(diff: SuiteDiff) -> str:
+    words = {name.removesuffix("_changed"): count for name, count in diff.counts.items() if count}
+    counts = ", ".join(f"{count} {name}" for name, count in words.items())
+    start, end = diff.start, diff.end
+    return (
+        f"{start.id} {start.version} ({short(start.suite_digest)}) -> "
+        f"{end.id} {end.version} ({short(end.suite_digest)}): {counts}"
+    )
+
+
+def _footline(diff: SuiteDiff) -> str:
+    rows = diff.consequences
+    return (
+        f"A run would ask {rows['responses']} answers and compute {rows['scores']} scores anew;"
+        f" {rows['verdict_only']} cases change the verdict only."
+    )
+
+
+def _lines(diff: SuiteDiff) -> Iterator[tuple[str, str, Change | None]]:
+    old, new = {pair[0] for pair in diff.renamed}, {pair[1] for pair in diff.renamed}
+    yield from (("+", one.id, None) for one in diff.added if one.id not in new)
+    yield from (("-", one.id, None) for one in diff.removed if one.id not in old)
+    yield from ((">", f"{before} is now {after}", None) for before, after in diff.renamed)
+    for case_id, changes in sorted(_edits(diff).items()):
+        yield from (("~", case_id, change) for change in changes)
+
+
+def _shown(change: Change) -> str:
+    before, after = (
+        compact(box[0])[:120] if box else "nothing" for box in (change.before, change.after)
+    )
+    return f"{change.path}: {before} -> {after}"
+
+
+def _cell(text: str) -> str:
+    """Text that cannot leave its cell, become a tag, or call somebody."""
+    escaped = text.replace("\\", "\\\\").replace("|", "\\|").replace("`", "\\`")
+    return escaped.replace("<", "&lt;").replace("@", "&#64;").replace("\n", " ")
