@@ -70,11 +70,13 @@ class LocalBlobs:
         return self._path(key).is_file()
 
     def list(self, prefix: str = "") -> Iterator[str]:
+        # Only the folder that the prefix names is looked through: a run's journal may be large.
+        inside = prefix.rpartition("/")[0]
+        top = self._path(inside) if inside else self.root
         keys = [
-            Path(folder, name).relative_to(self.root).as_posix()
-            for folder, _, names in os.walk(self.root)
-            for name in names
-            if not name.startswith(unfinished)
+            path.relative_to(self.root).as_posix()
+            for path in top.rglob("*")
+            if not path.name.startswith(unfinished) and path.is_file()
         ]
         return iter(sorted(key for key in keys if key.startswith(prefix)))
 

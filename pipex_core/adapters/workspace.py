@@ -12,6 +12,7 @@ import secrets
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 
 from pipex_core.errors import StepError
@@ -147,6 +148,7 @@ class ConfinedWorkspace:
             raise _denied(relative.as_posix())
 
 
+@cache
 def kernel_has_openat2() -> bool:
     """Whether this kernel (and any filter around this process) offers ``openat2``."""
     root = os.open("/", folder_flags)

@@ -8,7 +8,7 @@ from pipex_core.engine.fold import Unit, input_classes
 from pipex_core.engine.journal import Journal
 from pipex_core.errors import ProviderError
 from pipex_core.jsonvalue import Json
-from pipex_core.llm.provider import Begun, Response, ToolCall, Usage
+from pipex_core.llm.provider import Begun, CallLog, Response, ToolCall, Usage
 
 usage_fields: Final = (*input_classes, "output", "thinking", "tool_use")
 
@@ -118,6 +118,48 @@ class JournalCallLog:
                 "retry_after_ms": None if wait_s is None else round(wait_s * 1000),
             }
         )
+
+
+class CountedLog:
+    """A ``CallLog`` that counts what goes through it.
+
+    Attributes:
+        attempts: Number of the last try of the last call, from 1; 0 while none was begun.
+        known_nanousd: Cost of answers that were found and not sent again.
+    """
+
+    def __init__(self, log: CallLog) -> None:
+        self._log = log
+        self.attempts = 0
+        self.known_nanousd = 0
+
+    @property
+    def unit(self) -> str:
+        return self._log.unit
+
+    def next_ordinal(self) -> int:
+        self.attempts = 0
+        return self._log.next_ordinal()
+
+    def answered(self, ordinal: int, request: str) -> Response | None:
+        response = self._log.answered(ordinal, request)
+        if response is not None:
+            self.known_nanousd += response.cost_nanousd or 0
+        return response
+
+    def attempts_so_far(self, ordinal: int, request: str) -> int:
+        self.attempts = self._log.attempts_so_far(ordinal, request)
+        return self.attempts
+
+    async def begin(self, call: Begun, *, wait: bool) -> None:
+        self.attempts = call.attempt
+        await self._log.begin(call, wait=wait)
+
+    async def done(self, call: Begun, response: Response, *, cost_nanousd: int) -> None:
+        await self._log.done(call, response, cost_nanousd=cost_nanousd)
+
+    async def fail(self, call: Begun, error: ProviderError, *, cost_nanousd: int) -> None:
+        await self._log.fail(call, error, cost_nanousd=cost_nanousd)
 
 
 def reply_json(response: Response) -> dict[str, Json]:

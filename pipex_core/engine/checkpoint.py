@@ -7,7 +7,7 @@ verified before an older one goes.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pipex_core.errors import StoreError
@@ -50,7 +50,7 @@ class Checkpoint:
         journal_n: Records that were durable in the journal when it was saved.
         step_digests: Finished step to the digest of what it did.
         created_at: ISO 8601, for display.
-        payload: ``records`` (stored form by step), ``variables``, ``ledger``.
+        prev_sha256: Of the checkpoint before it, or None for the first one.
     """
 
     run_id: str
@@ -62,7 +62,6 @@ class Checkpoint:
     plan_digest: str
     inputs_digest: str
     created_at: str
-    payload: Mapping[str, Json]
     step_digests: Mapping[str, str]
     prev_sha256: str | None = None
 
@@ -72,12 +71,22 @@ class Loaded:
     """A checkpoint that verifies.
 
     Attributes:
+        payload: ``records`` (stored form by step), ``variables``, ``ledger`` and ``provider``.
         damaged: Newer ones that were passed over because they do not verify.
     """
 
     checkpoint: Checkpoint
+    payload: Mapping[str, Json]
     sha256: str
     damaged: Sequence[CheckpointRef] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """A checkpoint that was saved, read back and found equal."""
+
+    ref: CheckpointRef
+    sha256: str
 
 
 class Checkpoints:
@@ -86,18 +95,24 @@ class Checkpoints:
     def __init__(self, blobs: BlobStore, *, faults: Faults) -> None:
         self._blobs = blobs
         self._faults = faults
+        self._known: list[CheckpointRef] | None = None
 
-    def save(self, checkpoint: Checkpoint) -> CheckpointRef:
+    def save(self, checkpoint: Checkpoint, payload: bytes) -> Saved:
         """Store a checkpoint, read it back, and drop the oldest ones.
+
+        Args:
+            checkpoint: What it is of.
+            payload: The state, as canonical JSON.
 
         Raises:
             StoreError: ``checkpoint_not_saved``, the store failed or does not hold what was written;
                 ``checkpoint_conflict``, another state has this number.
         """
-        data = canonical_bytes(_envelope(checkpoint))
-        ref = CheckpointRef(seq=checkpoint.seq, sha16=digest_bytes(data)[:16])
-        others = [other for other in self.versions() if other.seq == ref.seq]
-        if others and others != [ref]:
+        data = _envelope(checkpoint, payload)
+        sha256 = digest_bytes(data)
+        ref = CheckpointRef(seq=checkpoint.seq, sha16=sha256[:16])
+        known = self._known if self._known is not None else list(self.versions())
+        if any(other.seq == ref.seq and other != ref for other in known):
             message = f"checkpoint {ref.seq} of run {checkpoint.run_id} exists with another content"
             raise StoreError(message, code="checkpoint_conflict")
         self._faults.hit("checkpoint.before_save")
@@ -113,8 +128,12 @@ class Checkpoints:
             message = f"checkpoint {ref.seq} of run {checkpoint.run_id} reads back differently"
             raise StoreError(message, code="checkpoint_not_saved", detail="read_back")
         self._faults.hit("checkpoint.after_save")
-        self._rotate()
-        return ref
+        # One writer keeps the list; the one just saved was verified, so there is a newer good one.
+        self._known = [ref, *(other for other in known if other != ref)]
+        for old in self._known[kept:]:
+            self._blobs.delete(old.key)
+        del self._known[kept:]
+        return Saved(ref=ref, sha256=sha256)
 
     def versions(self) -> Sequence[CheckpointRef]:
         """All of them, newest first."""
@@ -156,7 +175,7 @@ class Checkpoints:
                     raise
                 damaged.append(ref)
             else:
-                return Loaded(checkpoint=found.checkpoint, sha256=found.sha256, damaged=damaged)
+                return replace(found, damaged=damaged)
         return None
 
     def _read(self, ref: CheckpointRef) -> Loaded:
@@ -169,12 +188,7 @@ class Checkpoints:
             message = f"checkpoint {ref.seq} has schema {envelope['schema']}, which is newer"
             raise StoreError(message, code="schema_too_new")
         fields = {name: envelope[name] for name in Checkpoint.__slots__}
-        return Loaded(checkpoint=Checkpoint(**fields), sha256=sha256)
-
-    def _rotate(self) -> None:
-        """Drop all but the newest; the one just saved was verified, so there is a newer good one."""
-        for ref in self.versions()[kept:]:
-            self._blobs.delete(ref.key)
+        return Loaded(checkpoint=Checkpoint(**fields), payload=envelope["payload"], sha256=sha256)
 
 
 _verdicts: Mapping[str, Verdict] = {
@@ -185,7 +199,13 @@ _verdicts: Mapping[str, Verdict] = {
 }
 
 
-def _envelope(checkpoint: Checkpoint) -> dict[str, Json]:
-    fields = {name: getattr(checkpoint, name) for name in Checkpoint.__slots__}
-    payload = digest_bytes(canonical_bytes(checkpoint.payload))
-    return {**fields, "schema": checkpoint_schema, "payload_sha256": payload}
+def _envelope(checkpoint: Checkpoint, payload: bytes) -> bytes:
+    """Canonical JSON of the whole file; the payload is large and was encoded before."""
+    fields = {
+        **{name: getattr(checkpoint, name) for name in Checkpoint.__slots__},
+        "schema": checkpoint_schema,
+        "payload_sha256": digest_bytes(payload),
+    }
+    before = canonical_bytes({key: fields[key] for key in fields if key < "payload"})
+    behind = canonical_bytes({key: fields[key] for key in fields if key > "payload"})
+    return before[:-1] + b',"payload":' + payload + b"," + behind[1:]

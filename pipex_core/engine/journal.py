@@ -142,6 +142,11 @@ class Journal:
         self._is_closed = False
 
     @property
+    def epoch(self) -> int:
+        """Number of this opening."""
+        return self._log.epoch
+
+    @property
     def written(self) -> int:
         """Records that are durable; grows only."""
         return self._segments.durable
@@ -218,8 +223,13 @@ class Journal:
                     loop = asyncio.get_running_loop()
                     await loop.run_in_executor(self._thread, self._segments.seal)
         finally:
-            self._thread.shutdown(wait=True)
-            self._log.close()
+            self.release()
+
+    def release(self) -> None:
+        """Give up the right to write as things stand: for a run that is refused or cut off."""
+        self._is_closed = True
+        self._thread.shutdown(wait=True)
+        self._log.close()
 
     def _add(self, record: Mapping[str, Json], durable: "asyncio.Future[None] | None") -> None:
         if self._failed is not None:

@@ -47,6 +47,9 @@ class StepRecord:
         variables: Global variables that the step wrote, in order of writing.
         aliases: Names that stand for the step's result from now on.
         files: Paths below the output directory that it and its nested steps wrote.
+        ends_run: Of a failed step: whether the run ends with it.
+        retry_after_s: Of a parked step: the wait that the service asked for.
+        decision: Of a failed step: row and strategy of the recovery table.
     """
 
     name: str
@@ -65,6 +68,9 @@ class StepRecord:
     variables: Mapping[str, Json] = field(default_factory=dict)
     aliases: Sequence[str] = ()
     files: Sequence[str] = ()
+    ends_run: bool = False
+    retry_after_s: float | None = None
+    decision: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def success(self) -> bool:
@@ -116,6 +122,9 @@ class StepRecord:
             "variables": [[name, value] for name, value in self.variables.items()],
             "aliases": list(self.aliases),
             "files": list(self.files),
+            "ends_run": self.ends_run,
+            "retry_after_s": self.retry_after_s,
+            "decision": dict(self.decision),
         }
         return {key: value for key, value in whole.items() if key in _always or value}
 
@@ -141,6 +150,9 @@ class StepRecord:
             variables=dict(stored.get("variables", ())),
             aliases=tuple(stored.get("aliases", ())),
             files=tuple(stored.get("files", ())),
+            ends_run=stored.get("ends_run", False),
+            retry_after_s=stored.get("retry_after_s"),
+            decision=stored.get("decision", {}),
         )
 
 

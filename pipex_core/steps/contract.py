@@ -138,9 +138,21 @@ class RunBlock(Protocol):
     """Runs nested steps in the order of their list."""
 
     async def __call__(
-        self, steps: Sequence[StepSpec], prefix: str, *, scope: Scope
+        self,
+        steps: Sequence[StepSpec],
+        prefix: str,
+        *,
+        local: Mapping[str, Json] | None = None,
+        loop: Mapping[str, Json] | None = None,
     ) -> BlockResult:
-        """Their records. ``prefix`` is the step path in front of their names, such as ``loop[0]/``."""
+        """Their records.
+
+        Args:
+            steps: The list.
+            prefix: Step path in front of their names, such as ``each[0]/``.
+            local: Names that the block sees beside those of the step.
+            loop: What ``loop`` means inside; None keeps what the step sees.
+        """
         ...
 
 

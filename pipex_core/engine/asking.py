@@ -1,0 +1,111 @@
+"""The model calls of one try of a step: retry policy, journal, budget, fallback, and what they took."""
+
+from dataclasses import replace
+
+from pipex_core.engine.calls import CountedLog, JournalCallLog
+from pipex_core.engine.execution import Execution
+from pipex_core.engine.fold import Unit
+from pipex_core.errors import ProviderError
+from pipex_core.llm.client import NullCallLog, Reply
+from pipex_core.llm.limits import RetryPolicy
+from pipex_core.llm.provider import CallLog, Request
+from pipex_core.steps.contract import Answer, Tokens
+
+falls_back_after = frozenset({"overloaded", "server_error", "circuit_open", "not_found"})
+
+
+class Asking:
+    """Sends the calls of one try of a step and adds up what they took.
+
+    Args:
+        unit: Path of the step in the journal.
+        before: The try that a crash interrupted, whose answers are used again; None for a new one.
+        deadline: Monotonic time after which nothing is sent, or None.
+
+    Attributes:
+        attempts: Tries of the step's calls: of the call that needed most, fallbacks counted.
+        tokens: Of all answers.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a call needs beside its request
+        self,
+        execution: Execution,
+        unit: str,
+        *,
+        path: str,
+        retry: RetryPolicy,
+        before: Unit | None,
+        use_cache: bool,
+        deadline: float | None,
+    ) -> None:
+        self._execution = execution
+        self._path = path
+        self._retry = retry
+        self._deadline = deadline
+        self._use_cache = use_cache
+        self._journal_log = (
+            None
+            if execution.journal is None
+            else JournalCallLog(execution.journal, unit, before=before)
+        )
+        log: CallLog = self._journal_log or NullCallLog(unit)
+        self._log = CountedLog(log)
+        self._ledger = execution.ledger.child()
+        self._told_divergence = False
+        self.attempts = 0
+        self.tokens = Tokens()
+
+    @property
+    def cost_nanousd(self) -> int:
+        """Of all calls, those answered before a restart and failed attempts included."""
+        return self._ledger.spent.nanousd + self._log.known_nanousd
+
+    async def call(self, request: Request, *, fallback_model: str | None = None) -> Answer:
+        """The reply of the model, or of the fallback once the first one was given up.
+
+        Raises:
+            ProviderError: The last failure.
+            BudgetExceeded: The call does not fit in a budget.
+        """
+        try:
+            return Answer(reply=await self._sent(request), model=request.model)
+        except ProviderError as error:
+            if fallback_model is None or error.code not in falls_back_after:
+                raise
+            self._execution.warn(
+                "fallback",
+                f"{request.model} failed ({error.code}); {fallback_model} was asked instead",
+                step=self._path,
+            )
+        origin = replace(request.origin, attempt=request.origin.attempt + self._log.attempts)
+        again = replace(request, model=fallback_model, origin=origin)
+        reply = await self._sent(again)
+        return Answer(reply=reply, model=fallback_model, fallback_from=request.model)
+
+    async def _sent(self, request: Request) -> Reply:
+        base = request.origin.attempt - 1
+        try:
+            reply = await self._execution.services.client.call(
+                request,
+                log=self._log,
+                ledger=self._ledger,
+                retry=self._retry,
+                deadline=self._deadline,
+                cache="use" if self._use_cache else "off",
+                sink=self._execution.sink,
+            )
+        except ProviderError:
+            self.attempts = max(self.attempts, base + self._log.attempts)
+            raise
+        finally:
+            self._tell_divergence()
+        self.attempts = max(self.attempts, base + reply.attempts)
+        usage = reply.response.usage
+        self.tokens += Tokens(input=usage.total_input, output=usage.output)
+        return reply
+
+    def _tell_divergence(self) -> None:
+        found = None if self._journal_log is None else self._journal_log.divergence
+        if found is not None and not self._told_divergence:
+            self._told_divergence = True
+            self._execution.warn("replay_divergence", found.message, step=self._path)

@@ -1,0 +1,209 @@
+"""One run in progress: what all of its steps share, and the limits that they count against."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pipex_core.engine.fold import Unit
+from pipex_core.engine.journal import Journal
+from pipex_core.engine.records import RunWarning, StepRecord
+from pipex_core.engine.recovery import OnFailure
+from pipex_core.engine.services import Services
+from pipex_core.engine.view import View
+from pipex_core.errors import ErrorRecord, StepError
+from pipex_core.expressions.evaluate import Mode
+from pipex_core.jsonvalue import Json
+from pipex_core.llm.cost import Ledger
+from pipex_core.llm.limits import RetryPolicy
+from pipex_core.ports import Workspace
+from pipex_core.spec.model import StepSpec
+from pipex_core.spec.options import effective
+from pipex_core.spec.plan import Plan
+from pipex_core.telemetry import EventSink
+
+most_steps = 100_000
+deepest = 10
+
+
+@dataclass(slots=True)
+class StepLimit:
+    """How many steps may be executed in a run or below one of its steps.
+
+    Attributes:
+        most: The limit.
+        is_of_run: Whether it is the limit of the whole run.
+        count: Steps executed so far.
+    """
+
+    most: int
+    is_of_run: bool = False
+    count: int = 0
+
+    def add(self) -> None:
+        """Count one more.
+
+        Raises:
+            StepError: ``limit_exceeded``.
+        """
+        if self.count >= self.most:
+            raise StepError(
+                f"more than {self.most} steps would be executed; raise max_total_steps",
+                code="limit_exceeded",
+                detail="run" if self.is_of_run else "",
+            )
+        self.count += 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepOptions:
+    """How one step is executed.
+
+    Attributes:
+        values: Effective options by name; templates in them are not expanded yet.
+        timeout_s: Of the whole step, retries included, or None.
+    """
+
+    values: Mapping[str, Json]
+    retry: RetryPolicy
+    on_failure: OnFailure = "fail"
+    templates: Mode = "strict"
+    timeout_s: float | None = None
+
+
+def step_options(step: StepSpec, values: Mapping[str, Json]) -> StepOptions:
+    """The options that the executor acts on, from the effective ones of a step."""
+    config = step.get("config") or {}
+    retry = dict(values["retry"])
+    if "max_retries" in config and "retry" not in step.fields:
+        retry["max_retries"] = config["max_retries"]
+    continues = config.get("continue_on_error") is True and "on_failure" not in step.fields
+    return StepOptions(
+        values=values,
+        retry=retry_policy(retry),
+        on_failure="continue" if continues else values["on_failure"],
+        templates=values["templates"],
+        timeout_s=values.get("timeout_seconds"),
+    )
+
+
+def retry_policy(retry: Mapping[str, Json]) -> RetryPolicy:
+    """The policy of the effective option ``retry`` (section 18.2)."""
+    words = retry.get("retry_on")
+    return RetryPolicy(
+        max_retries=retry["max_retries"],
+        backoff=retry["backoff_strategy"],
+        base_delay_s=retry["base_delay_ms"] / 1000,
+        max_delay_s=retry["max_delay_ms"] / 1000,
+        jitter=retry["jitter"],
+        retry_on=None if words is None else tuple(words),
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class Ran:
+    """What became of the steps of a plan.
+
+    Attributes:
+        records: Of the steps that were reached, in file order.
+        order: Their names in the order in which they started.
+        view: What a step after the last one would see.
+        failed: The record that ended the run, or None.
+        stopped: Why the run was stopped from outside, or None.
+    """
+
+    records: Mapping[str, StepRecord]
+    order: Sequence[str]
+    view: View
+    failed: StepRecord | None = None
+    stopped: ErrorRecord | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """A plan that is being executed, or a child of one.
+
+    Attributes:
+        run_id: Of the root run.
+        unit_prefix: What stands in front of step paths in the journal, such as ``case:q17#0/``.
+        journal: None when nothing is kept.
+        ledger: Budget that every call must fit in.
+        options: Strongest layer of options, by name.
+        depth: 0 at the root; a child is one deeper.
+        max_depth: The smallest one on the way here.
+        chain: Files on the way here, the root's first.
+        limits: Step limits that a step counts against, the nearest first.
+        deadline: Monotonic time at which the run ends, or None.
+        run_steps: Executes the steps of a plan; made by the scheduler.
+        warnings: Of the whole run, in order; shared by all its parts.
+        top: Name of the top-level step that this belongs to, or None at the top.
+        stop: Done when the run is to stop, with the reason; None when nobody can stop it.
+    """
+
+    services: Services
+    run_id: str
+    plan: Plan
+    ledger: Ledger
+    sink: EventSink
+    workspace: Workspace
+    run_steps: "Callable[[Execution, View, str], Coroutine[Any, Any, Ran]]"
+    journal: Journal | None = None
+    unit_prefix: str = ""
+    options: Mapping[str, Json] = field(default_factory=dict)
+    depth: int = 0
+    max_depth: int = deepest
+    chain: tuple[str, ...] = ()
+    limits: tuple[StepLimit, ...] = ()
+    deadline: float | None = None
+    max_concurrency: int = 1
+    warnings: list[RunWarning] = field(default_factory=list)
+    top: str | None = None
+    stop: "asyncio.Future[ErrorRecord] | None" = None
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether somebody around these steps waits until they are durable."""
+        return self.depth > 0 or self.top is not None or bool(self.unit_prefix)
+
+    def options_of(self, step: StepSpec) -> StepOptions:
+        """How a step of this plan is to be executed."""
+        services = self.services
+        found = effective(
+            step,
+            self.plan.spec,
+            services.shapes[step.type],
+            run_options=self.options,
+            environment=services.settings,
+        )
+        return step_options(step, found.values)
+
+    def unit(self, path: str) -> Unit:
+        """What the journal knew of a step when the run was opened; an empty one when nothing."""
+        if self.journal is None:
+            return Unit()
+        return self.journal.state.unit(self.unit_prefix + path)
+
+    def warn(self, code: str, message: str, *, step: str | None) -> None:
+        """Add a warning of a step to the run."""
+        top = self.top or step
+        self.warnings.append(RunWarning(code=code, message=message, step=top))
+        self.sink.emit("warning", step=step or "", data={"code": code, "message": message})
+
+    def count_step(self) -> None:
+        """Count a step against every limit around it.
+
+        Raises:
+            StepError: ``limit_exceeded``.
+        """
+        for limit in self.limits:
+            limit.add()
+
+    def child(self, plan: Plan, *, file: str | None, top: str) -> "Execution":
+        """The execution of a plan one level deeper."""
+        return replace(
+            self,
+            plan=plan,
+            depth=self.depth + 1,
+            chain=self.chain if file is None else (*self.chain, file),
+            top=self.top or top,
+        )

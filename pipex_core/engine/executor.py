@@ -1,0 +1,398 @@
+"""The one way to run a step, here and under Dagster: condition, work, retries, schema, file, record.
+
+``execute_step`` takes a step and a view of what ran before it, and gives its record. A failure is a
+value: the record says what failed, whether the run goes on, and what a resumed run has to do. Only
+cancellation is let through.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from pipex_core.engine.asking import Asking
+from pipex_core.engine.execution import Execution
+from pipex_core.engine.fold import Unit
+from pipex_core.engine.nested import run_child
+from pipex_core.engine.records import StepRecord, error_json, skipped
+from pipex_core.engine.recovery import (
+    FailPipeline,
+    Failure,
+    RetryStep,
+    SkipStep,
+    decide,
+    strategy_of,
+)
+from pipex_core.engine.timing import TookTooLong, within
+from pipex_core.engine.view import View
+from pipex_core.errors import ErrorRecord, PipexError, ProviderError, StepError, StoreError
+from pipex_core.expressions.evaluate import evaluate
+from pipex_core.expressions.template import render
+from pipex_core.expressions.values import to_text, truth
+from pipex_core.jsonvalue import Json, check_schema, compact
+from pipex_core.llm.limits import RetryPolicy
+from pipex_core.spec.model import StepShape, StepSpec
+from pipex_core.steps.contract import (
+    BlockResult,
+    ChildResult,
+    ChildRun,
+    Outcome,
+    Step,
+    StepContext,
+    Tokens,
+)
+from pipex_core.steps.model_call import indented
+
+
+async def execute_step(
+    step: StepSpec, view: View, execution: Execution, *, prefix: str = ""
+) -> StepRecord:
+    """The record of a step; of one that finished before a restart, what the journal has.
+
+    Args:
+        step: Of the execution's plan, nested or not.
+        view: What the step may see.
+        execution: The run that it is a part of.
+        prefix: Step path in front of the step's name, such as ``loop[0]/``.
+    """
+    path = prefix + step.name
+    known = execution.unit(path)
+    if known.is_finished and known.end is not None and execution.journal is not None:
+        return StepRecord.from_stored(execution.journal.value("result", known.end))
+    return await _Run(step, path, view, execution, known).record()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Below:
+    """What nested steps took, for the account of the step around them."""
+
+    cost_nanousd: int = 0
+    tokens: Tokens = field(default_factory=Tokens)
+    files: list[str] = field(default_factory=list)
+
+    def add(self, records: Sequence[StepRecord]) -> None:
+        """Count records of nested steps."""
+        for record in records:
+            self.cost_nanousd += record.cost_nanousd
+            self.tokens += record.tokens
+            self.files += record.files
+
+
+class _Run:
+    """One step being executed."""
+
+    def __init__(
+        self, step: StepSpec, path: str, view: View, execution: Execution, known: Unit
+    ) -> None:
+        services = execution.services
+        self._step = step
+        self._path = path
+        self._unit = execution.unit_prefix + path
+        self._view = view
+        self._execution = execution
+        self._known = known
+        self._clock = services.clock
+        self._shape: StepShape = services.shapes[step.type]
+        self._options = execution.options_of(step)
+        self._retry = self._options.retry
+        self._attempt = known.attempt + 1
+        self._tries = 0
+        self._repeated_calls = 0
+        self._spent = _Below()
+        self._started = 0.0
+
+    async def record(self) -> StepRecord:
+        """The step's record, journalled."""
+        self._started = self._clock.monotonic()
+        self._execution.sink.emit("step_started", step=self._path, data={"type": self._step.type})
+        try:
+            self._execution.count_step()
+            record = await self._judged()
+        except PipexError as error:
+            record = self._failed(error, Outcome())
+        record = replace(record, duration_ms=self._elapsed_ms())
+        record = await self._journalled(record)
+        if record.status == "failed" and not record.ends_run and record.error is not None:
+            self._execution.warn(record.error.code, record.error.message, step=self._path)
+        self._execution.sink.emit(
+            "step_finished",
+            step=self._path,
+            data={
+                "status": record.status,
+                "duration_ms": record.duration_ms,
+                "cost_nanousd": record.cost_nanousd,
+                "error": None if record.error is None else record.error.code,
+            },
+        )
+        return record
+
+    # -- deciding
+
+    async def _judged(self) -> StepRecord:
+        condition = self._shape.skip_condition(self._step)
+        if condition is not None:
+            scope = self._view.scope(self._step, now=self._clock.now)
+            if not truth(evaluate(condition, scope)):
+                text = condition if isinstance(condition, str) else compact(condition)
+                return skipped(
+                    self._step.name, self._step.type, reason=f"condition not met: {text}"
+                )
+        what = f"step {self._step.name!r}"
+        return await within(self._clock, self._options.timeout_s, self._tried(), what=what)
+
+    async def _tried(self) -> StepRecord:
+        """The record after as many tries as the rules allow."""
+        while True:
+            self._tries += 1
+            self._begin()
+            outcome = Outcome()
+            try:
+                outcome = await self._once()
+                if outcome.failure is None:
+                    return await self._succeeded(outcome)
+                failure = StepError(outcome.failure.message, code=outcome.failure.code)
+                failure.retryable = outcome.failure.retryable
+                error: PipexError = failure
+            except PipexError as exc:
+                error = exc
+            except Exception as exc:  # noqa: BLE001 - a step may break in any way; its record says how
+                error = StepError(f"{type(exc).__name__}: {exc}", code="internal_error")
+            wait_s = self._retry.wait_s(self._tries - 1, self._execution.services.rng)
+            if not isinstance(decide(self._failure(error, wait_s)), RetryStep):
+                return self._failed(error, outcome)
+            self._execution.sink.emit(
+                "attempt_failed",
+                step=self._path,
+                data={"attempt": self._tries, "code": error.code, "wait_s": wait_s},
+            )
+            await self._clock.sleep(wait_s)
+            self._attempt += 1
+
+    def _failure(self, error: PipexError, wait_s: float) -> Failure:
+        deadline = self._execution.deadline
+        return Failure(
+            code=error.code,
+            detail=error.detail,
+            repeatable=_is_repeatable(error, self._retry),
+            attempt=self._tries,
+            attempts=self._retry.attempts,
+            is_in_time=deadline is None or self._clock.monotonic() + wait_s < deadline,
+            on_failure=self._options.on_failure,
+        )
+
+    # -- doing
+
+    def _begin(self) -> None:
+        if self._execution.journal is not None:
+            self._execution.journal.append_soon(
+                {"t": "unit_begin", "unit": self._unit, "attempt": self._attempt}
+            )
+        self._execution.sink.emit("attempt_started", step=self._path, data={"attempt": self._tries})
+
+    async def _once(self) -> Outcome:
+        """What the step's class makes of one try, its value checked against the schema."""
+        asking = Asking(
+            self._execution,
+            self._unit,
+            path=self._path,
+            retry=self._retry,
+            # Only the first try may use what a crash left: a later one failed on its own answers.
+            before=self._known if self._tries == 1 and self._known.end is None else None,
+            use_cache=bool(self._step.get("cache")),
+            deadline=self._deadline(),
+        )
+        try:
+            outcome = await self._work().run(self._context(asking))
+        finally:
+            self._spent.cost_nanousd += asking.cost_nanousd
+            self._spent.tokens += asking.tokens
+            self._repeated_calls += max(asking.attempts - 1, 0)
+        if not self._shape.is_model:
+            self._check_schema(outcome)
+        return outcome
+
+    def _work(self) -> Step:
+        return self._execution.services.steps.get(self._step.type)()
+
+    def _context(self, asking: Asking) -> StepContext:
+        execution = self._execution
+        scope = self._view.scope(self._step, attempt=self._tries, now=self._clock.now)
+        return StepContext(
+            step=self._step,
+            path=self._path,
+            scope=scope,
+            options=self._options.values,
+            clock=self._clock,
+            workspace=execution.workspace,
+            call=asking.call,
+            run_block=self._run_block,
+            run_child=self._run_child,
+            warn=self._warn,
+            mode=self._options.templates,
+            attempt=self._tries,
+            vendors=execution.services.vendors,
+            extensions=execution.services.extensions,
+        )
+
+    async def _run_block(
+        self,
+        steps: Sequence[StepSpec],
+        prefix: str,
+        *,
+        local: Mapping[str, Json] | None = None,
+        loop: Mapping[str, Json] | None = None,
+    ) -> BlockResult:
+        names = {**self._view.local, **(local or {})}
+        view = replace(self._view, local=names, loop=self._view.loop if loop is None else loop)
+        execution = replace(self._execution, top=self._execution.top or self._path)
+        records: dict[str, Mapping[str, Json]] = {}
+        variables: dict[str, Json] = {}
+        for step in steps:
+            record = await execute_step(step, view, execution, prefix=prefix)
+            self._spent.add([record])
+            view = view.with_records([record])
+            records[step.name] = record.as_json()
+            variables |= record.variables
+            if record.ends_run:
+                return BlockResult(records=records, error=records[step.name], variables=variables)
+        return BlockResult(records=records, variables=variables)
+
+    async def _run_child(self, wanted: ChildRun) -> ChildResult:
+        nested = await run_child(
+            wanted, step=self._step, path=self._path, view=self._view, execution=self._execution
+        )
+        self._spent.add(list(nested.ran.records.values()))
+        return nested.result
+
+    def _check_schema(self, outcome: Outcome) -> None:
+        schema = self._step.get("output_schema")
+        if schema is None or outcome.failure is not None:
+            return
+        value = outcome.text if outcome.data is None else outcome.data
+        problems = check_schema(value, schema)
+        if problems:
+            listed = "; ".join(f"{pointer or '(whole)'}: {text}" for pointer, text in problems)
+            raise StepError(
+                f"step {self._step.name!r}: the value does not match output_schema: {listed}",
+                code="output_schema_failed",
+            )
+
+    # -- ending
+
+    async def _succeeded(self, outcome: Outcome) -> StepRecord:
+        record = self._record(outcome)
+        name = self._step.get("output_to_file")
+        if name is None:
+            return record
+        scope = self._view.scope(self._step, attempt=self._tries, now=self._clock.now)
+        path = to_text(render(name, scope, mode=self._options.templates))
+        text = _file_text(path, record)
+        with self._execution.services.hold():
+            written = await asyncio.to_thread(self._execution.workspace.write_output, path, text)
+        return replace(
+            record,
+            files=(*record.files, written),
+            metadata={**record.metadata, "output_file": written},
+        )
+
+    def _failed(self, error: PipexError, outcome: Outcome) -> StepRecord:
+        """The record of a failure, with what a composite step had gathered."""
+        action = decide(replace(self._failure(error, 0.0), repeatable=False))
+        path = outcome.failure.path if outcome.failure is not None else None
+        found = ErrorRecord(
+            code=error.code,
+            message=self._execution.services.redact(error.message),
+            retryable=error.retryable,
+            path=path or self._path,
+        )
+        parked = isinstance(action, FailPipeline) and action.parked
+        return replace(
+            self._record(outcome),
+            status="failed",
+            text=None,
+            error=found,
+            ends_run=not isinstance(action, SkipStep),
+            decision={"row": action.row, "strategy": strategy_of(action)},
+            retry_after_s=error.retry_after_s
+            if parked and isinstance(error, ProviderError)
+            else None,
+        )
+
+    def _record(self, outcome: Outcome) -> StepRecord:
+        kept = {
+            name: self._step.fields[name]
+            for name in ("tags", "metadata")
+            if name in self._step.fields
+        }
+        return StepRecord(
+            name=self._step.name,
+            type=self._step.type,
+            text=outcome.text,
+            data=outcome.data,
+            model=outcome.model,
+            cost_nanousd=self._spent.cost_nanousd,
+            tokens=self._spent.tokens,
+            attempts=max(self._tries, 1) + self._repeated_calls,
+            degraded=outcome.degraded,
+            metadata={**kept, **outcome.metadata},
+            variables=outcome.variables,
+            aliases=tuple(outcome.aliases),
+            files=tuple(self._spent.files),
+        )
+
+    async def _journalled(self, record: StepRecord) -> StepRecord:
+        """The record once it is durable, or the record of why it cannot be."""
+        journal = self._execution.journal
+        if journal is None:
+            return record
+        try:
+            end: dict[str, Json] = {
+                "t": "unit_end",
+                "unit": self._unit,
+                "attempt": self._attempt,
+                "status": record.status,
+                "error": error_json(record.error),
+                **await journal.field("result", record.stored()),
+            }
+            self._execution.services.faults.hit("engine.before_unit_end")
+            if self._execution.is_nested:
+                # Whoever is around it waits, and its own end stands behind this one.
+                journal.append_soon(end)
+            else:
+                await journal.append(end)
+            self._execution.services.faults.hit("engine.after_unit_end")
+        except StoreError as error:
+            return self._failed(error, Outcome())
+        return record
+
+    # -- small things
+
+    def _deadline(self) -> float | None:
+        own = self._options.timeout_s
+        if own is None:
+            return self._execution.deadline
+        until = self._started + own
+        return until if self._execution.deadline is None else min(until, self._execution.deadline)
+
+    def _elapsed_ms(self) -> int:
+        return round((self._clock.monotonic() - self._started) * 1000)
+
+    def _warn(self, code: str, message: str) -> None:
+        self._execution.warn(code, message, step=self._path)
+
+
+def _file_text(path: str, record: StepRecord) -> str:
+    """What ``output_to_file`` writes (section 16.3)."""
+    if path.endswith(".json"):
+        value = {"text": record.text} if record.data is None else record.data
+        return indented(value) + "\n"
+    return indented(record.data) if record.text is None else record.text
+
+
+def _is_repeatable(error: PipexError, retry: RetryPolicy) -> bool:
+    """Whether the step may try again; failed calls were tried again by the call layer already."""
+    if isinstance(error, ProviderError):
+        return False
+    if retry.retry_on is None:
+        return error.retryable and not isinstance(error, TookTooLong)
+    words = [word.lower() for word in retry.retry_on]
+    return any(word == error.code or word in error.message.lower() for word in words)

@@ -1,0 +1,104 @@
+"""What a step sees of its run, as plain JSON, so that it can travel between processes.
+
+A view is a value: the record of a finished step makes a new one. The same records in the same order
+give the same view, whether they come from memory, a journal or another process.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+
+from pipex_core.engine.records import StepRecord
+from pipex_core.expressions.scope import Scope
+from pipex_core.jsonvalue import Json
+from pipex_core.spec.model import PipelineSpec, StepSpec
+
+workflow_names = ("name", "description", "version", "metadata", "tags", "author")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Names and values at one place of a run; every field is JSON.
+
+    Attributes:
+        run: ``id``, ``timestamp`` and ``date`` of the run.
+        steps: Records (section 16.1) of the steps that have finished, by name.
+        aliases: Output field to the name of its step.
+        local: Names of enclosing loops.
+    """
+
+    run: Mapping[str, Json]
+    inputs: Mapping[str, Json] = field(default_factory=dict)
+    variables: Mapping[str, Json] = field(default_factory=dict)
+    steps: Mapping[str, Json] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    global_vars: Mapping[str, Json] = field(default_factory=dict)
+    workflow: Mapping[str, Json] = field(default_factory=dict)
+    local: Mapping[str, Json] = field(default_factory=dict)
+    loop: Mapping[str, Json] | None = None
+
+    @classmethod
+    def first(
+        cls, spec: PipelineSpec, inputs: Mapping[str, Json], *, run: Mapping[str, Json]
+    ) -> "View":
+        """What the first step of a pipeline sees.
+
+        Args:
+            spec: The pipeline.
+            inputs: Effective ones; an input with the name of a variable replaces its initial value.
+            run: ``run_names`` of the root run.
+        """
+        variables = spec.get("variables", {})
+        return cls(
+            run=run,
+            inputs=inputs,
+            variables={name: inputs.get(name, value) for name, value in variables.items()},
+            global_vars=spec.get("global_vars", {}),
+            workflow={"name": spec.name, **{n: spec.get(n) for n in workflow_names[1:]}},
+        )
+
+    def with_records(self, records: Iterable[StepRecord]) -> "View":
+        """The view after these steps, in this order."""
+        steps, variables, aliases = dict(self.steps), dict(self.variables), dict(self.aliases)
+        for record in records:
+            steps[record.name] = record.as_json()
+            variables.update(record.variables)
+            aliases.update(dict.fromkeys(record.aliases, record.name))
+        return replace(self, steps=steps, variables=variables, aliases=aliases)
+
+    def scope(
+        self, step: StepSpec | None = None, *, attempt: int = 1, now: Callable[[], datetime]
+    ) -> Scope:
+        """The names that the expressions of ``step`` (or of the workflow) may use."""
+        own = None if step is None else {"name": step.name, "type": step.type, "attempt": attempt}
+        return Scope(
+            local=self.local,
+            loop=self.loop,
+            variables=self.variables,
+            inputs=self.inputs,
+            steps=self.steps,
+            aliases=self.aliases,
+            global_vars=self.global_vars,
+            workflow=self.workflow,
+            run=self.run,
+            step=own,
+            now=now,
+        )
+
+    def as_json(self) -> dict[str, Json]:
+        """The view as JSON, to be sent to another process."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Json]) -> "View":
+        """The view that ``as_json`` wrote."""
+        return cls(**data)
+
+
+def run_names(run_id: str, started: datetime) -> dict[str, Json]:
+    """The names of section 5.3 that a run has: the same ones after a resume."""
+    return {
+        "id": run_id,
+        "timestamp": started.strftime("%Y%m%dT%H%M%SZ"),
+        "date": started.strftime("%Y-%m-%d"),
+    }

@@ -1,0 +1,235 @@
+"""Steps without a model: ``echo``, ``set_variable``, ``data_transform`` and the nested ``pipeline``."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from pipex_core.errors import ExpressionError, StepError
+from pipex_core.expressions.evaluate import evaluate
+from pipex_core.expressions.paths import parse_path
+from pipex_core.expressions.transform import transform
+from pipex_core.expressions.values import to_text, truth
+from pipex_core.jsonvalue import Json, compact, type_name
+from pipex_core.spec.model import Effect, FieldShape, Finding, StepShape, StepSpec
+from pipex_core.steps.contract import ChildResult, ChildRun, Outcome, Record, StepContext
+
+default_timeout_s: Final = 300.0
+
+_text: Final = FieldShape(types=("str",))
+_flag: Final = FieldShape(kind="plain", types=("bool",))
+
+
+class Echo:
+    """A value as it is: for fixed data, for tests, and to fail on purpose."""
+
+    shape = StepShape(
+        type="echo",
+        summary="Give a value.",
+        fields={
+            "value": FieldShape(),
+            "fail": FieldShape(types=("bool",)),
+            "error_message": _text,
+        },
+    )
+
+    async def run(self, ctx: StepContext) -> Outcome:
+        if truth(ctx.rendered("fail", default=False)):
+            message = to_text(ctx.rendered("error_message", default="the step fails on purpose"))
+            raise StepError(message, code="echo_failed")
+        value = ctx.rendered("value")
+        return Outcome(text=value) if isinstance(value, str) else Outcome(data=value)
+
+
+def _variables_of(step: StepSpec) -> Mapping[str, Json]:
+    if "variable" in step.fields:
+        return {step.fields["variable"]: step.get("value")}
+    variables = step.get("variables", {})
+    return variables if isinstance(variables, Mapping) else {}
+
+
+def _variable_effects(step: StepSpec) -> Iterable[Effect]:
+    return [Effect(kind="variable", name=name, writes=True) for name in _variables_of(step)]
+
+
+def _check_variables(step: StepSpec) -> Iterable[Finding]:
+    single = [name for name in ("variable", "value") if name in step.fields]
+    if "variables" in step.fields and single:
+        yield Finding(
+            code="conflicting_fields",
+            message=f"`variables` and `{single[0]}` exclude each other",
+            path=single[0],
+        )
+    elif "variables" not in step.fields and len(single) != 2:  # noqa: PLR2004 - a name and a value
+        missing = "value" if single == ["variable"] else "variables"
+        yield Finding(code="missing_field", message=f"`{missing}` is missing")
+
+
+class SetVariable:
+    """Write global variables, in order, each seeing the ones before it."""
+
+    shape = StepShape(
+        type="set_variable",
+        summary="Write variables.",
+        fields={
+            "variables": FieldShape(types=("map",)),
+            "variable": FieldShape(kind="plain", types=("str",)),
+            "value": FieldShape(),
+            "scope": FieldShape(kind="plain", types=("str",), choices=("global",)),
+        },
+        effects=_variable_effects,
+        check=_check_variables,
+    )
+
+    async def run(self, ctx: StepContext) -> Outcome:
+        written: dict[str, Json] = {}
+        for name, value in _variables_of(ctx.step).items():
+            scope = replace(ctx.scope, variables={**(ctx.scope.variables or {}), **written})
+            written[name] = replace(ctx, scope=scope).expand(value, f"variables.{name}")
+        return Outcome(data=written, variables=written)
+
+
+class DataTransform:
+    """Operations on plain data."""
+
+    shape = StepShape(
+        type="data_transform",
+        summary="Filter, map, aggregate, join, group and sort data.",
+        fields={
+            "input_source": FieldShape(kind="source", required=True),
+            "operations": FieldShape(kind="operations", types=("list",), required=True),
+            "output_field": FieldShape(kind="plain", types=("str",)),
+            "output_format": FieldShape(
+                kind="plain", types=("str",), choices=("json", "string", "count")
+            ),
+            "lazy": FieldShape(kind="plain", types=("bool",), ignored=True),
+        },
+        aliases=lambda step: [name] if (name := step.get("output_field")) else [],
+    )
+
+    async def run(self, ctx: StepContext) -> Outcome:
+        data = ctx.source("input_source")
+        operations = ctx.step.get("operations", [])
+        result = transform(data, operations, ctx.scope)
+        metadata = {
+            "operation_count": len(operations),
+            "input_type": type_name(data),
+            "output_type": type_name(result),
+        }
+        alias = ctx.step.get("output_field")
+        outcome = Outcome(aliases=(alias,) if alias else (), metadata=metadata)
+        match ctx.step.get("output_format", "json"):
+            case "string":
+                return replace(outcome, text=compact(result))
+            case "count":
+                return replace(outcome, data=len(result) if isinstance(result, list | dict) else 0)
+            case _:
+                return replace(outcome, data=result)
+
+
+def _check_child(step: StepSpec) -> Iterable[Finding]:
+    has_file, has_inline = "pipeline_file" in step.fields, step.child is not None
+    if has_file and has_inline:
+        yield Finding(
+            code="conflicting_fields",
+            message="`pipeline_file` and `pipeline` exclude each other",
+            path="pipeline_file",
+        )
+    elif not has_file and not has_inline:
+        yield Finding(code="missing_field", message="`pipeline_file` or `pipeline` is missing")
+
+
+_child_config: Final[Mapping[str, FieldShape]] = {
+    "inherit_context": _flag,
+    "max_depth": FieldShape(kind="plain", types=("int",), low=1),
+    "max_total_steps": FieldShape(kind="plain", types=("int",), low=1),
+    "timeout_seconds": FieldShape(kind="plain", types=("num",), above=0),
+    "memory_limit_mb": FieldShape(kind="plain", types=("num",), ignored=True),
+    "continue_on_error": _flag,
+    "max_retries": FieldShape(kind="plain", types=("int",), low=0),
+    **dict.fromkeys(
+        ("inherit_providers", "inherit_functions", "enable_tracing", "checkpoint_enabled"), _flag
+    ),
+}
+
+
+class NestedPipeline:
+    """Another pipeline as one step, isolated: it sees its own inputs, variables and steps only."""
+
+    shape = StepShape(
+        type="pipeline",
+        summary="Run another pipeline.",
+        fields={
+            "pipeline_file": FieldShape(kind="pipeline_file", types=("str",)),
+            "pipeline": FieldShape(kind="pipeline", types=("map",)),
+            "pipeline_ref": FieldShape(
+                kind="plain", unsupported="use `pipeline_file`, or `pipeline` for an inline one"
+            ),
+            "inputs": FieldShape(types=("map",)),
+            "outputs": FieldShape(kind="plain", types=("list", "map")),
+            "config": FieldShape(kind="plain", types=("map",), fields=_child_config),
+        },
+        check=_check_child,
+    )
+
+    async def run(self, ctx: StepContext) -> Outcome:
+        config = ctx.step.get("config", {})
+        file = ctx.rendered("pipeline_file")
+        child = ChildRun(
+            file=None if file is None else to_text(file),
+            inputs=ctx.rendered("inputs", default={}),
+            inherit=config.get("inherit_context", False),
+            max_depth=config.get("max_depth"),
+            max_total_steps=config.get("max_total_steps"),
+            timeout_s=config.get("timeout_seconds", default_timeout_s),
+        )
+        result = await ctx.run_child(child)
+        metadata = {"steps": dict(result.steps)}
+        if result.error is not None:
+            return Outcome(data=_values(result.steps), metadata=metadata, failure=result.error)
+        return Outcome(data=_outputs(ctx.step, result), metadata=metadata)
+
+
+def _outputs(step: StepSpec, result: ChildResult) -> Mapping[str, Json]:
+    """What the parent sees: what it asked for, else what the child declares, else every value.
+
+    Raises:
+        ExpressionError: ``undefined_reference``, something asked for is not there.
+    """
+    wanted = step.get("outputs")
+    if wanted is None:
+        return _values(result.steps) if result.outputs is None else result.outputs
+    made: dict[str, Json] = {}
+    for name, path in _named_paths(wanted):
+        try:
+            made[name] = _at(result, path)
+        except ExpressionError as exc:
+            raise ExpressionError(
+                f"step {step.name!r}, field 'outputs': {path}: {exc.message}", code=exc.code
+            ) from exc
+    return made
+
+
+def _named_paths(wanted: Json) -> Sequence[tuple[str, str]]:
+    if isinstance(wanted, Mapping):
+        return list(wanted.items())
+    pairs = []
+    for item in wanted:
+        path = item if isinstance(item, str) else item["path"]
+        name = None if isinstance(item, str) else item.get("as")
+        pairs.append((name or str(parse_path(path)[-1]), path))
+    return pairs
+
+
+def _at(result: ChildResult, path: str) -> Json:
+    # A step's name need not be a name of the expression language.
+    if path in result.steps:
+        return _value(result.steps[path])
+    return evaluate(path, result.scope, mode="strict")
+
+
+def _values(records: Mapping[str, Record]) -> Mapping[str, Json]:
+    return {name: _value(record) for name, record in records.items()}
+
+
+def _value(record: Record) -> Json:
+    return record["text"] if record["data"] is None else record["data"]
