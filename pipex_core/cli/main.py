@@ -49,8 +49,8 @@ Start here:
 class LazyGroup(click.Group):
     """A group whose commands are imported only when one of them is used."""
 
-    def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, name: str, *, table: Mapping[str, tuple[str, str]], **rest: Any) -> None:  # noqa: ANN401 - click's own options
+        super().__init__(name, **rest)
         self._table = table
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature

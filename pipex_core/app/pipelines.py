@@ -1,0 +1,270 @@
+"""Pipeline files from disk: load, check, run and resume; the calls behind the command line and the facade."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Thread, current_thread, main_thread
+from typing import Any, TypeVar
+
+from pipex_core.app import wiring
+from pipex_core.app.settings import Settings, read_settings
+from pipex_core.engine.records import RunResult
+from pipex_core.engine.runner import RunOptions, run_plan
+from pipex_core.errors import ConfigError, Problem, SpecError
+from pipex_core.jsonvalue import Json, parse
+from pipex_core.spec import load as spec_load
+from pipex_core.spec.inputs import bind_inputs
+from pipex_core.spec.model import PipelineSpec
+from pipex_core.spec.plan import Plan, load_plan
+from pipex_core.telemetry import Listener
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """One call of ``pipex run`` or ``run_pipeline``.
+
+    Attributes:
+        inputs: Name to value.
+        text_inputs: Name to a word of the command line, converted to the declared type.
+        values: Strongest layer of options: ``workspace_dir``, ``output_dir``, ``model`` and their like.
+        resume: Id of the run to go on with, or None for a new one.
+    """
+
+    path: str
+    inputs: Mapping[str, Json] = field(default_factory=dict)
+    text_inputs: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Json] = field(default_factory=dict)
+    allow_paths: Sequence[str] = ()
+    max_concurrency: int | None = None
+    resume: str | None = None
+    force: bool = False
+    strict: bool = False
+
+
+def load_pipeline(
+    path: str | Path, *, strict: bool = False, settings: Settings | None = None
+) -> Plan:
+    """The checked plan of a pipeline file: ``name``, ``steps`` (``name type depends_on``), ``warnings``.
+
+    Raises:
+        SpecError: All problems, each with file, line, column and code.
+    """
+    return _plan(str(path), {}, settings or read_settings(), strict=strict)
+
+
+def check_file(path: str | Path, *, strict: bool = False) -> Sequence[Problem]:
+    """All problems of a pipeline file, warnings included; empty when there is nothing to say."""
+    try:
+        return load_pipeline(path, strict=strict).warnings
+    except SpecError as exc:
+        return exc.problems
+
+
+async def arun_pipeline(
+    request: RunRequest,
+    *,
+    settings: Settings,
+    providing: wiring.Providing,
+    listener: Listener = wiring.unheard,
+    stop: asyncio.Event | None = None,
+) -> RunResult:
+    """Execute a pipeline file, or go on with a run of it.
+
+    Raises:
+        SpecError: The file or the inputs have problems; nothing was executed.
+        ConfigError: A setting or an option is wrong, or the run cannot be resumed.
+        StoreError: The run's files cannot be used.
+    """
+    plan = _plan(request.path, request.values, settings, strict=request.strict)
+    services = services_for(settings, providing, listener=listener, values=request.values)
+    document: dict[str, Json] = {"options": _kept_options(request, providing)}
+    options = RunOptions(
+        run_id=request.resume,
+        resume=request.resume is not None,
+        force=request.force,
+        values=request.values,
+        allow_paths=request.allow_paths,
+        max_concurrency=request.max_concurrency or settings.max_concurrency,
+        document=document,
+        stop=stop,
+    )
+    try:
+        return await run_plan(plan, inputs_of(plan, request), services=services, options=options)
+    finally:
+        await services.client.aclose()
+
+
+def run_pipeline(
+    path: str | Path,
+    inputs: Mapping[str, Json] | None = None,
+    *,
+    provider: wiring.ProviderKind | None = None,
+    mock_responses: str | None = None,
+    **options: Json,
+) -> RunResult:
+    """Execute a pipeline file and wait for its end; works in a notebook too.
+
+    Args:
+        path: Of the file.
+        inputs: Name to value.
+        provider: ``mock live mixed replay``; default: the setting, else ``mock``.
+        mock_responses: File of the mock's rules.
+        options: ``workspace_dir``, ``output_dir``, ``model`` and their like.
+
+    Raises:
+        SpecError: The file or the inputs have problems; nothing was executed.
+    """
+    settings = read_settings()
+    providing = wiring.providing_of(settings, kind=provider, mock_responses=mock_responses)
+    request = RunRequest(path=str(path), inputs=inputs or {}, values=options)
+    return waited(arun_pipeline(request, settings=settings, providing=providing))
+
+
+def services_for(
+    settings: Settings,
+    providing: wiring.Providing,
+    *,
+    listener: Listener = wiring.unheard,
+    values: Mapping[str, Json] | None = None,
+    extensions: Mapping[str, object] | None = None,
+) -> wiring.Services:
+    """The services of this process, able to load nested pipeline files."""
+
+    def load_nested(named: str, file: str) -> Plan:
+        return _plan(str(Path(file).parent / named), values or {}, settings)
+
+    return wiring.build_services(
+        settings,
+        providing,
+        load_pipeline=load_nested,
+        listener=listener,
+        extensions=extensions,
+    )
+
+
+def inputs_of(plan: Plan, request: RunRequest) -> Mapping[str, Json]:
+    """The inputs of a request, words of the command line converted to the declared types.
+
+    Raises:
+        SpecError: ``missing_input``, ``invalid_input`` or ``unknown_input``.
+    """
+    given = {**request.inputs, **request.text_inputs}
+    bound = bind_inputs(plan.spec, given, from_text=frozenset(request.text_inputs))
+    if bound.problems:
+        raise SpecError(bound.problems)
+    return {name: bound.values[name] for name in given if name in bound.values}
+
+
+def request_of_run(run_id: str, settings: Settings) -> tuple[RunRequest, dict[str, str | None]]:
+    """What ``pipex run`` was asked when it started a run, and its provider options.
+
+    Raises:
+        ConfigError: ``unknown_run``.
+    """
+    path = Path(settings.checkpoint_dir) / run_id / "run.json"
+    if not path.is_file():
+        raise ConfigError(
+            f"there is no run {run_id!r} in {settings.checkpoint_dir}", code="unknown_run"
+        )
+    document = parse(path.read_text(encoding="utf-8"))
+    kept = document.get("options", {})
+    request = RunRequest(
+        path=document["file"],
+        inputs=document["inputs"],
+        values=kept.get("values", {}),
+        allow_paths=kept.get("allow_paths", []),
+        max_concurrency=kept.get("max_concurrency"),
+        resume=run_id,
+    )
+    return request, kept.get("provider", {})
+
+
+def waited(work: Coroutine[Any, Any, Result]) -> Result:
+    """The result of a coroutine, also where an event loop already runs (a notebook)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    ended: list[Result] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            ended.append(asyncio.run(work))
+        except BaseException as exc:  # noqa: BLE001 - carried over to the caller's thread, whatever it is
+            failed.append(exc)
+
+    thread = Thread(target=run, name="pipex")
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    return ended[0]
+
+
+def interruptible(work: Callable[[asyncio.Event], Coroutine[Any, Any, Result]]) -> Result:
+    """Like ``waited``, for commands: the first Ctrl-C asks the work to stop, the second ends it."""
+
+    async def run() -> Result:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def interrupted() -> None:
+            stop.set()
+            loop.remove_signal_handler(signal.SIGINT)
+
+        if current_thread() is main_thread():
+            with suppress(NotImplementedError):  # no signal handlers on this platform's loop
+                loop.add_signal_handler(signal.SIGINT, interrupted)
+        return await work(stop)
+
+    return asyncio.run(run())
+
+
+def _plan(
+    path: str, values: Mapping[str, Json], settings: Settings, *, strict: bool = False
+) -> Plan:
+    return load_plan(
+        _bytes(path),
+        path,
+        wiring.shapes(),
+        load_child=_load_child,
+        strict=strict or settings.strict,
+        run_options=values,
+        environment=wiring.run_settings(settings),
+    )
+
+
+def _load_child(path: str) -> PipelineSpec:
+    if not Path(path).is_file():
+        raise ConfigError(f"there is no file {path}", code="file_not_found")
+    return spec_load.load_pipeline(_bytes(path), path, wiring.shapes())
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as exc:
+        message = f"the file cannot be read: {exc.strerror}"
+        problem = Problem(code="file_unreadable", message=message, file=path, line=1, column=1)
+        raise SpecError([problem]) from exc
+
+
+def _kept_options(request: RunRequest, providing: wiring.Providing) -> dict[str, Json]:
+    """What ``pipex resume`` needs to ask the same again."""
+    return {
+        "values": dict(request.values),
+        "allow_paths": list(request.allow_paths),
+        "max_concurrency": request.max_concurrency,
+        "provider": {
+            "kind": providing.kind,
+            "mock_responses": providing.mock_responses,
+            "cassette": providing.cassette,
+            "record": providing.record,
+        },
+    }

@@ -1,0 +1,202 @@
+"""A project on disk: its pipelines, its suites and the models file that says what to evaluate on what."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipex_core.errors import ConfigError, SpecError
+from pipex_core.jsonvalue import Json
+from pipex_core.registry import nearest
+from pipex_core.spec.model import Finding
+from pipex_core.spec.yaml_text import Document, read_yaml
+
+models_file = "models.yaml"
+known_providers = ("mock", "live", "mixed", "replay")
+moving_aliases = ("-latest", ":latest")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelEntry:
+    """A target of the models file: one partition of every suite that it names.
+
+    Attributes:
+        since: Day from which the entry is there, as written.
+        targets: Suite id to the target's map, as ``--target`` files hold it.
+        champion: What the other targets of its suites are compared with.
+    """
+
+    name: str
+    targets: Mapping[str, Mapping[str, Json]]
+    provider: str = "mock"
+    cassette: str | None = None
+    mock_responses: str | None = None
+    champion: bool = False
+    since: str | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A folder with ``pipelines/`` and ``test_suites/``.
+
+    Attributes:
+        pipelines: Pipeline files by path, sorted.
+        suites: Suite id (the folder's name) to its folder, sorted.
+        models: Entries of ``test_suites/models.yaml``, in file order; empty without the file.
+    """
+
+    root: Path
+    pipelines: Sequence[Path]
+    suites: Mapping[str, Path]
+    models: Sequence[ModelEntry] = field(default=())
+
+    def entries(self, suite_id: str) -> Iterator[ModelEntry]:
+        """The entries that want to be evaluated on a suite, in file order."""
+        return (entry for entry in self.models if suite_id in entry.targets)
+
+    def champion(self, suite_id: str) -> ModelEntry | None:
+        """The entry that others are compared with on a suite, or None."""
+        return next((entry for entry in self.entries(suite_id) if entry.champion), None)
+
+
+def open_project(root: str | Path = ".") -> Project:
+    """What lies in a project folder. Files are listed, and only the models file is read.
+
+    Raises:
+        SpecError: The models file has problems.
+        ConfigError: ``root`` is no folder.
+    """
+    base = Path(root)
+    if not base.is_dir():
+        raise ConfigError(f"{base} is not a folder", code="file_not_found")
+    suites = {path.parent.name: path.parent for path in base.glob("test_suites/*/suite.yaml")}
+    pipelines = [*base.glob("pipelines/**/*.yaml"), *base.glob("pipelines/**/*.yml")]
+    path = base / "test_suites" / models_file
+    models = read_models(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else ()
+    return Project(
+        root=base,
+        pipelines=sorted(pipelines),
+        suites=dict(sorted(suites.items())),
+        models=models,
+    )
+
+
+def read_models(text: str, file: str) -> Sequence[ModelEntry]:
+    """The entries of a models file.
+
+    Raises:
+        SpecError: All problems, each with its line.
+    """
+    document = read_yaml(text, file)
+    findings: list[Finding] = []
+    raw = document.value.get("models") if isinstance(document.value, dict) else None
+    if not isinstance(raw, list):
+        findings.append(
+            Finding(code="missing_field", message="a models file holds a list `models`")
+        )
+        raw = []
+    entries = [_entry(item, f"models[{i}]", findings) for i, item in enumerate(raw)]
+    names = [entry.name for entry in entries if entry is not None]
+    findings += [
+        Finding(
+            code="duplicate_id", message=f"two models are called {name!r}", path=f"models[{i}].name"
+        )
+        for i, name in enumerate(names)
+        if name in names[:i]
+    ]
+    _refuse(findings, document)
+    return [entry for entry in entries if entry is not None]
+
+
+_fields = {
+    "name", "since", "provider", "cassette", "mock_responses", "champion", "suites", "paths",
+    "kind", "model", "options", "prompt", "system", "path", "output_step", "bindings",
+    "input_name", "description",
+}  # fmt: skip
+_of_the_target = ("model", "options", "prompt", "system", "output_step", "bindings", "input_name")
+
+
+def _entry(item: Json, path: str, findings: list[Finding]) -> ModelEntry | None:
+    if not isinstance(item, dict):
+        findings.append(Finding(code="wrong_type", message="a model is a map", path=path))
+        return None
+    for key in item:
+        if key not in _fields:
+            near = nearest(key, _fields)
+            findings.append(
+                Finding(
+                    code="unknown_field",
+                    message=f"a model has no field {key!r}",
+                    path=f"{path}.{key}",
+                    suggestion=near,
+                )
+            )
+    name = item.get("name")
+    if not isinstance(name, str) or not name:
+        findings.append(Finding(code="missing_field", message="a model needs a name", path=path))
+        return None
+    _check_values(item, path, findings)
+    return ModelEntry(
+        name=name,
+        targets=_targets(item, name, path, findings),
+        provider=str(item.get("provider", "mock")),
+        cassette=item.get("cassette"),
+        mock_responses=item.get("mock_responses"),
+        champion=bool(item.get("champion", False)),
+        since=item.get("since"),
+        description=item.get("description"),
+    )
+
+
+def _check_values(item: Mapping[str, Json], path: str, findings: list[Finding]) -> None:
+    provider = item.get("provider", "mock")
+    if provider not in known_providers:
+        findings.append(
+            Finding(
+                code="unknown_value",
+                message=f"provider must be one of {', '.join(known_providers)}, not {provider!r}",
+                path=f"{path}.provider",
+            )
+        )
+    model = item.get("model")
+    if isinstance(model, str) and model.endswith(moving_aliases):
+        findings.append(
+            Finding(
+                code="moving_alias",
+                message=f"{model!r} may mean another model tomorrow; name a fixed version",
+                path=f"{path}.model",
+            )
+        )
+
+
+def _targets(
+    item: Mapping[str, Json], name: str, path: str, findings: list[Finding]
+) -> dict[str, Mapping[str, Json]]:
+    shared = {key: item[key] for key in _of_the_target if key in item} | {"name": name}
+    paths = item.get("paths")
+    if isinstance(paths, dict):
+        return {
+            suite: {"kind": item.get("kind", "pipeline"), "path": file, **shared}
+            for suite, file in paths.items()
+        }
+    suites = item.get("suites")
+    if not isinstance(suites, list) or not suites:
+        findings.append(
+            Finding(
+                code="missing_field",
+                message=f"model {name!r} names neither `suites` nor `paths`",
+                path=path,
+            )
+        )
+        return {}
+    one = {"kind": item.get("kind", "prompt"), **shared}
+    if "path" in item:
+        one["path"] = item["path"]
+    return {str(suite): one for suite in suites}
+
+
+def _refuse(findings: Sequence[Finding], document: Document) -> None:
+    if findings:
+        raise SpecError(
+            sorted(map(document.source.problem, findings), key=lambda p: (p.line, p.column))
+        )

@@ -1,0 +1,173 @@
+"""Suites and gate files on disk: load, save, import; targets as files and words of the command line."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipex_core.errors import ConfigError, Problem, SpecError
+from pipex_core.evals.gatefile import Gate, gate_of
+from pipex_core.evals.interchange import Imported, import_records
+from pipex_core.evals.suite import Suite, hashes
+from pipex_core.evals.suitefile import Text, dump_directory, read_directory, read_file
+from pipex_core.evals.versions import Lock, load as load_version, read_lock
+from pipex_core.jsonvalue import Json
+from pipex_core.ports import BlobStore
+from pipex_core.registry import similar
+from pipex_core.spec.yaml_text import read_yaml
+
+head_name = "suite.yaml"
+cases_name = "cases.jsonl"
+lock_name = "suite.lock.json"
+
+
+def load_suite(
+    path: str | Path, version: str = "latest", *, store: BlobStore | None = None
+) -> Suite:
+    """The suite of a folder (``suite.yaml`` and ``cases.jsonl``) or of a single file.
+
+    Args:
+        path: Folder, or a ``.json``, ``.yaml``, ``.yml``, ``.jsonl`` file.
+        version: ``latest`` is what lies there now; a label or ``@digest`` is a stored version.
+        store: Where stored versions lie; needed for those.
+
+    Raises:
+        SpecError: All problems, each with file, line and column.
+        ConfigError: ``unknown_version``.
+    """
+    place = Path(path)
+    if version != "latest":
+        return load_version(_lock(place), _required(store), version)
+    if place.is_dir():
+        head, cases = place / head_name, place / cases_name
+        return read_directory(
+            Text(file=str(head), text=_bytes(head)), Text(file=str(cases), text=_bytes(cases))
+        )
+    return read_file(Text(file=str(place), text=_bytes(place)))
+
+
+def write_directory(suite: Suite, folder: str | Path) -> list[Path]:
+    """Write the canonical form of a suite, each file whole or not at all; the paths written."""
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, text in dump_directory(suite).items():
+        part = place / f".{name}.part"
+        part.write_text(text, encoding="utf-8", newline="\n")
+        part.replace(place / name)
+        written.append(place / name)
+    return written
+
+
+def import_suite(
+    path: str | Path,
+    *,
+    suite_id: str,
+    preset: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+    id_prefix: str = "case",
+    limit: int | None = None,
+) -> Imported:
+    """The suite in a file of records, with a report of what could not be carried over.
+
+    Raises:
+        SpecError: The file cannot be read.
+        ConfigError: A preset, a field or the format is wrong.
+        ExpressionError: An expression of the mapping cannot be parsed.
+    """
+    place = Path(path)
+    return import_records(
+        _bytes(place),
+        file=place.name,
+        suite=suite_id,
+        mapping=mapping,
+        preset=preset,
+        id_prefix=id_prefix,
+        limit=limit,
+    )
+
+
+def recorded_answers(
+    path: str | Path,
+    expression: str,
+    *,
+    suite: Suite,
+    **reading: Any,  # noqa: ANN401 - the options of import_suite
+) -> Iterator[dict[str, Json]]:
+    """Answers that stand beside the cases in a file, as records of a recorded target.
+
+    Args:
+        path: The file that ``suite`` was imported from.
+        expression: The answer, over a record's fields; ``record`` is the whole of it.
+        suite: As imported.
+        reading: As ``import_suite`` was given, ``mapping`` included.
+    """
+    mapping = {**(reading.pop("mapping", None) or {}), "expected_output": expression}
+    found = import_suite(path, suite_id=suite.id, mapping=mapping, **reading)
+    known = {case.id for case in suite.cases}
+    for case in found.suite.cases:
+        if case.id in known and case.expected_output is not None:
+            yield {
+                "case_id": case.id,
+                "input_hash": hashes(case).input_hash,
+                "output": case.expected_output,
+            }
+
+
+def load_gate(path: str | Path) -> Gate:
+    """The gate of a file.
+
+    Raises:
+        SpecError: All problems, each with its line.
+    """
+    document = read_yaml(_bytes(Path(path)), str(path))
+    data = document.value
+    if isinstance(data, Mapping) and "gate" in data and "rules" not in data:
+        data = data["gate"]
+    return gate_of(data, source=document.source)
+
+
+def gate_of_suite(suite: Suite) -> Gate | None:
+    """The gate that a suite brings: a map, or the path of a file beside it; None without one."""
+    if suite.gate is None:
+        return None
+    if isinstance(suite.gate, str):
+        return load_gate(Path(suite.location) / suite.gate)
+    return gate_of(suite.gate)
+
+
+def _lock(place: Path) -> Lock:
+    path = (place if place.is_dir() else place.parent) / lock_name
+    return read_lock(_bytes(path).decode("utf-8"), file=str(path))
+
+
+def _required(store: BlobStore | None) -> BlobStore:
+    if store is None:
+        raise ConfigError("stored versions need a suite store", code="unknown_version")
+    return store
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        near = similar(str(path), _neighbours(path), count=1)
+        raise _refused(path, "there is no such file", near[0] if near else None) from None
+    except OSError as exc:
+        raise _refused(path, f"the file cannot be read: {exc.strerror}") from exc
+
+
+def _neighbours(path: Path) -> Iterable[str]:
+    folder = path.parent
+    return [str(other) for other in folder.iterdir()] if folder.is_dir() else []
+
+
+def _refused(path: Path, message: str, near: str | None = None) -> SpecError:
+    return SpecError(
+        [
+            Problem(
+                code="file_unreadable",
+                message=f"{path}: {message}",
+                suggestion=near,
+            )
+        ]
+    )

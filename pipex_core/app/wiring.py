@@ -1,0 +1,337 @@
+"""Tables of what is built in, and the one place where adapters are made: settings in, services out."""
+
+import os
+import random
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from pipex_core.adapters.call_cache import BlobCallCache
+from pipex_core.adapters.local import RandomIds, SystemClock, VirtualClock
+from pipex_core.adapters.local_files import LocalBlobs, LocalJournals
+from pipex_core.adapters.mock import MockProvider
+from pipex_core.adapters.replay import RecordingProvider, ReplayProvider
+from pipex_core.adapters.workspace import ConfinedWorkspace
+from pipex_core.app.settings import Settings
+from pipex_core.engine.services import (
+    NoFaults,
+    NoProviderState,
+    Places,
+    Process,
+    ProviderState,
+    Services,
+)
+from pipex_core.errors import ConfigError
+from pipex_core.jsonvalue import Json
+from pipex_core.llm.client import LlmClient
+from pipex_core.llm.guard import Limits
+from pipex_core.llm.mock_rules import Rules, rules_of
+from pipex_core.llm.prices import PriceTable
+from pipex_core.llm.provider import Provider
+from pipex_core.metrics.catalogue import built_in
+from pipex_core.metrics.contract import MetricType
+from pipex_core.ports import BlobStore, Clock, Faults, Workspace
+from pipex_core.registry import Registry
+from pipex_core.spec.model import Shapes
+from pipex_core.spec.plan import Plan
+from pipex_core.spec.yaml_text import read_yaml
+from pipex_core.steps.contract import Step
+from pipex_core.telemetry import Event, Listener
+
+ProviderKind = Literal["mock", "live", "mixed", "replay"]
+
+vendors = ("anthropic", "gemini")
+
+STEP_TYPES: Mapping[str, str] = MappingProxyType(
+    {
+        "claude": "pipex_core.steps.single:Claude",
+        "data_transform": "pipex_core.steps.control:DataTransform",
+        "echo": "pipex_core.steps.control:Echo",
+        "gemini": "pipex_core.steps.single:Gemini",
+        "pipeline": "pipex_core.steps.control:NestedPipeline",
+        "set_variable": "pipex_core.steps.control:SetVariable",
+    }
+)
+STEP_ALIASES: Mapping[str, str] = MappingProxyType({"test_echo": "echo"})
+
+
+@cache
+def step_types() -> Registry[type[Step]]:
+    """Built-in step types and those of the entry points ``pipex.steps``."""
+    built: Registry[type[Step]] = Registry("step type", STEP_TYPES, aliases=STEP_ALIASES)
+    return built.with_plugins("pipex.steps")
+
+
+@cache
+def metrics() -> Registry[MetricType]:
+    """Built-in metrics and those of the entry points ``pipex.metrics``."""
+    return built_in().with_plugins("pipex.metrics")
+
+
+@cache
+def shapes() -> Shapes:
+    """Step type to shape, aliases included."""
+    known = step_types()
+    found = {name: known.get(name).shape for name in known}
+    return found | {alias: found[name] for alias, name in known.aliases().items()}
+
+
+@cache
+def shipped_prices() -> PriceTable:
+    """The dated price table that comes with pipex."""
+    text = files("pipex_core.llm").joinpath("prices.yaml").read_text(encoding="utf-8")
+    return PriceTable.from_text(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Providing:
+    """Who answers model calls in a run.
+
+    Attributes:
+        kind: ``mock`` by rules, ``live`` by the vendors, ``mixed`` live where a key is set and mock
+            elsewhere, ``replay`` from a cassette.
+        mock_responses: File of the mock's rules.
+        cassette: File that replay reads.
+        record: File that every live answer is appended to.
+        chosen: Somebody named the kind; False when it is the default.
+    """
+
+    kind: ProviderKind = "mock"
+    mock_responses: str | None = None
+    cassette: str | None = None
+    record: str | None = None
+    chosen: bool = True
+
+    def __post_init__(self) -> None:
+        if self.kind == "replay" and self.cassette is None:
+            raise ConfigError("provider replay needs a cassette", next_step="add --cassette FILE")
+
+
+def providing_of(settings: Settings, **options: str | None) -> Providing:
+    """The providing that options of a call and settings add up to."""
+    kind = options.get("kind") or settings.provider
+    return Providing(
+        kind=kind or "mock",
+        mock_responses=options.get("mock_responses") or settings.mock_responses,
+        cassette=options.get("cassette"),
+        record=options.get("record"),
+        chosen=kind is not None,
+    )
+
+
+def unheard(event: Event) -> None:
+    """Nobody listens."""
+    del event
+
+
+@dataclass(frozen=True, slots=True)
+class MockState:
+    """The counts of the mock's rules, for checkpoints."""
+
+    providers: Sequence[MockProvider]
+
+    def save(self) -> Json:
+        """Answers given so far, per rule."""
+        return list(self.providers[0].answered) if self.providers else None
+
+    def restore(self, saved: Json) -> None:
+        """Go on from counts that were saved."""
+        for provider in self.providers:
+            provider.restore(saved or [])
+
+
+@dataclass(frozen=True, slots=True)
+class Answerers:
+    """The providers of a run, and by which clock and state they go."""
+
+    providers: Mapping[str, Provider]
+    vendors: Mapping[str, str]
+    clock: Clock
+    state: ProviderState = field(default_factory=NoProviderState)
+
+
+def build_services(  # noqa: PLR0913 - what a process brings along, all named
+    settings: Settings,
+    providing: Providing,
+    *,
+    load_pipeline: Callable[[str, str], Plan],
+    listener: Listener = unheard,
+    faults: Faults | None = None,
+    extensions: Mapping[str, object] | None = None,
+    hold_s: float = 60.0,
+) -> Services:
+    """Everything that runs need, made once per process.
+
+    Args:
+        settings: Directories, keys, limits.
+        providing: Who answers.
+        load_pipeline: The checked plan of a nested file: (path as written, file that names it).
+        listener: Hears every event of every run.
+        faults: Named places where tests make things go wrong.
+        extensions: What steps outside ``pipex_core.steps`` need.
+        hold_s: How long a call waits for a service whose breaker is open.
+
+    Raises:
+        ConfigError: A key, a cassette or a rules file is missing or wrong; nothing was sent.
+    """
+    prices = prices_of(settings)
+    made = _answerers(settings, providing, prices)
+    rng = random.Random()  # noqa: S311 - jitter of waits
+    client = LlmClient(
+        providers=made.providers,
+        clock=made.clock,
+        rng=rng,
+        prices=prices,
+        limits=Limits(
+            max_connections=settings.max_connections,
+            rpm=settings.rpm,
+            tpm=settings.tpm,
+            max_retry_after_s=settings.max_retry_after_s,
+            hold_s=hold_s,
+        ),
+        cache=BlobCallCache(LocalBlobs(Path(".pipex") / "cache")),
+    )
+    return Services(
+        clock=made.clock,
+        ids=RandomIds(),
+        rng=rng,
+        journals=LocalJournals(settings.checkpoint_dir, faults=faults),
+        client=client,
+        steps=step_types(),
+        shapes=shapes(),
+        workspace=open_workspace,
+        load_pipeline=load_pipeline,
+        settings=run_settings(settings),
+        vendors=made.vendors,
+        listener=listener,
+        faults=faults or NoFaults(),
+        process=Process(host=socket.gethostname(), pid=os.getpid(), version=version("pipex")),
+        provider_state=made.state,
+        hold=made.clock.hold if isinstance(made.clock, VirtualClock) else nullcontext,
+        extensions=extensions or {},
+    )
+
+
+def prices_of(settings: Settings) -> PriceTable:
+    """The shipped prices under those of the file that the settings name."""
+    if settings.prices is None:
+        return shipped_prices()
+    return shipped_prices().overlaid(PriceTable.from_text(read_text(settings.prices)))
+
+
+def run_settings(settings: Settings) -> dict[str, Json]:
+    """The settings that stand below a workflow's own options, by option name."""
+    names = (
+        "max_retries", "claude_model", "gemini_model", "claude_timeout_s", "gemini_timeout_s",
+        "workspace_dir", "output_dir", "max_concurrency",
+    )  # fmt: skip
+    found = {name: settings.values[name] for name in names}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def open_workspace(places: Places) -> Workspace:
+    """The confined files of one run."""
+    return ConfinedWorkspace(
+        workspace=places.workspace,
+        output_dir=places.output,
+        beside=places.beside,
+        allowed=places.allowed,
+    )
+
+
+def results_store(folder: str | Path) -> BlobStore:
+    """The store of result tables in a local folder."""
+    return LocalBlobs(folder)
+
+
+def read_text(path: str | Path) -> str:
+    """Text of a file that an option or a setting names.
+
+    Raises:
+        ConfigError: ``file_not_found`` or ``file_unreadable``.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"there is no file {path}", code="file_not_found") from None
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"cannot read {path}: {exc}", code="file_unreadable") from exc
+
+
+def _answerers(settings: Settings, providing: Providing, prices: PriceTable) -> Answerers:
+    match providing.kind:
+        case "mock":
+            return _mocked(providing)
+        case "replay":
+            lines = read_text(providing.cassette or "").splitlines()
+            made = {name: ReplayProvider(lines, prices=prices, name=name) for name in vendors}
+            return Answerers(made, {name: name for name in vendors}, VirtualClock())
+        case "live":
+            live = _live(settings, providing, vendors)
+            return Answerers(live, {name: name for name in vendors}, SystemClock())
+        case "mixed":
+            keyed = [name for name in vendors if settings.values[_key_fields[name]] is not None]
+            mocked = _mocked(providing)
+            live = _live(settings, providing, keyed)
+            routes = {name: name if name in live else "mock" for name in vendors}
+            clock = SystemClock() if live else mocked.clock
+            return replace(
+                mocked, providers={**mocked.providers, **live}, vendors=routes, clock=clock
+            )
+
+
+_key_fields = {"anthropic": "anthropic_key", "gemini": "gemini_key"}
+
+
+def _mocked(providing: Providing) -> Answerers:
+    rules = Rules()
+    if providing.mock_responses is not None:
+        path = providing.mock_responses
+        rules = rules_of(read_yaml(read_text(path), path).value)
+    clock = VirtualClock()
+    mock = MockProvider(rules, clock=clock)
+    return Answerers({"mock": mock}, dict.fromkeys(vendors, "mock"), clock, MockState([mock]))
+
+
+def _live(settings: Settings, providing: Providing, names: Sequence[str]) -> dict[str, Provider]:
+    made = {name: _vendor(name, settings) for name in names if _wanted(name, settings, names)}
+    if not made and names:
+        _vendor(names[0], settings)  # no key at all: the first vendor's error says what is missing
+    if providing.record is None:
+        return made
+    append = partial(_append_line, Path(providing.record))
+    clock = SystemClock()
+    return {
+        name: RecordingProvider(provider, append=append, clock=clock)
+        for name, provider in made.items()
+    }
+
+
+def _wanted(name: str, settings: Settings, names: Sequence[str]) -> bool:
+    return name in names and settings.values[_key_fields[name]] is not None
+
+
+def _vendor(name: str, settings: Settings) -> Provider:
+    key = settings.values[_key_fields[name]]
+    text = key.reveal() if key is not None else ""
+    base_url = settings.values[f"{name}_base_url"] or ""
+    # An SDK takes seconds to import, so only the one that answers is.
+    if name == "anthropic":
+        from pipex_core.adapters.anthropic import AnthropicProvider
+
+        return AnthropicProvider(api_key=text, base_url=base_url)
+    from pipex_core.adapters.gemini import GeminiProvider
+
+    return GeminiProvider(api_key=text, base_url=base_url)
+
+
+def _append_line(path: Path, line: str) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
