@@ -1,0 +1,175 @@
+"""Stored runs: found by id, prefix or ``latest``, read as tables, and made ready to be compared or carried."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipex_core.errors import ConfigError
+from pipex_core.evals.arms import arm_of
+from pipex_core.evals.carry import CarryIndex
+from pipex_core.evals.compare import flips
+from pipex_core.evals.findings import FlipText
+from pipex_core.evals.judged import Judged
+from pipex_core.evals.judgement import Judgement, judged_of
+from pipex_core.evals.manifest import metric_facts_from
+from pipex_core.evals.outcome import outcome_of
+from pipex_core.evals.publication import Place, places, read_files, read_manifest
+from pipex_core.evals.summary import summary_of
+from pipex_core.evals.table import TableName, from_parquet, schema
+from pipex_core.jsonvalue import Json
+from pipex_core.ports import BlobStore
+from pipex_core.registry import similar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Stored:
+    """A run read back from its tables.
+
+    Attributes:
+        judgement: Computed again from the rows; without comparisons and verdict.
+    """
+
+    place: Place
+    manifest: Mapping[str, Json]
+    responses: pa.Table
+    scores: pa.Table
+    judgement: Judgement
+
+    @property
+    def judged(self) -> Judged:
+        """The run as a baseline or challenger of a gate."""
+        return judged_of(self.judgement)
+
+
+class Archive:
+    """The complete runs of a results folder."""
+
+    def __init__(self, blobs: BlobStore) -> None:
+        self._blobs = blobs
+
+    def places(self, *, suite: str | None = None, model: str | None = None) -> list[Place]:
+        """Complete runs, newest first: run ids start with their time."""
+        found = [
+            place
+            for place in places(self._blobs)
+            if suite in (None, place.suite_id) and model in (None, place.model_id)
+        ]
+        return sorted(found, key=lambda place: place.run_id, reverse=True)
+
+    def find(self, name: str) -> Place:
+        """The run that a word means: an id, a unique prefix, ``latest`` or ``latest:<suite>``.
+
+        Raises:
+            ConfigError: ``unknown_run``, none or several runs fit.
+        """
+        if name == "latest" or name.startswith("latest:"):
+            _, _, suite = name.partition(":")
+            newest = self.places(suite=suite or None)
+            if newest:
+                return newest[0]
+            raise ConfigError(
+                f"there is no run yet{f' of {suite!r}' if suite else ''}", code="unknown_run"
+            )
+        known = self.places()
+        fitting = [place for place in known if place.run_id == name] or [
+            place for place in known if place.run_id.startswith(name)
+        ]
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            ids = ", ".join(place.run_id for place in fitting[:5])
+            raise ConfigError(f"{name!r} fits several runs: {ids}", code="unknown_run")
+        near = similar(name, [place.run_id for place in known])
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        raise ConfigError(f"there is no run {name!r}{hint}", code="unknown_run")
+
+    def manifest(self, place: Place) -> Mapping[str, Json]:
+        """The manifest of a run.
+
+        Raises:
+            StoreError: ``not_found`` or ``damaged_file``.
+        """
+        return read_manifest(self._blobs, place)
+
+    def table(
+        self, place: Place, name: TableName, *, columns: Sequence[str] | None = None
+    ) -> pa.Table:
+        """One table of a run, in the present schema; empty when the run has no rows of it.
+
+        Raises:
+            StoreError: ``damaged_file`` or ``schema_too_new``.
+        """
+        manifest = self.manifest(place)
+        parts = [
+            from_parquet(name, data, columns=columns)
+            for data in read_files(self._blobs, manifest, name)
+        ]
+        empty = schema(name).empty_table()
+        return pa.concat_tables(parts) if parts else empty.select(columns or empty.column_names)
+
+    def load(self, place: Place) -> Stored:
+        """A run with everything that a comparison, a gate or a report needs."""
+        manifest = self.manifest(place)
+        responses = self.table(place, "responses")
+        scores = self.table(place, "scores")
+        arm = arm_of(
+            responses,
+            scores,
+            [metric_facts_from(one) for one in manifest["metrics"]],
+            run_id=place.run_id,
+            reducer=manifest["reducer"],
+            impute=manifest["impute"],
+        )
+        judgement = Judgement(
+            arm=arm,
+            summary=summary_of(arm, responses, scores),
+            outcome=outcome_of(responses, scores),
+        )
+        return Stored(
+            place=place,
+            manifest=manifest,
+            responses=responses,
+            scores=scores,
+            judgement=judgement,
+        )
+
+    def carry(self, *, suite: str | None = None) -> CarryIndex:
+        """What complete runs know, the newest first."""
+        found = self.places(suite=suite)
+        return CarryIndex(
+            responses=(self.table(place, "responses") for place in found),
+            scores=(self.table(place, "scores") for place in found),
+        )
+
+
+def flip_texts(before: Stored, now: Stored, metric: str, *, most: int = 20) -> list[FlipText]:
+    """Cases that changed sides under a metric, with the answers of both runs, the worst first."""
+    found = flips(before.judgement.arm, now.judgement.arm, metric)[:most]
+    old = outputs_of(before.responses, [flip.case_id for flip in found])
+    new = outputs_of(now.responses, [flip.case_id for flip in found])
+    return [
+        FlipText(
+            case_id=flip.case_id,
+            metric=metric,
+            change=flip.change,
+            passed_now=flip.passed_b,
+            output_before=old.get(flip.case_id, (None, None))[0],
+            output_now=new.get(flip.case_id, (None, None))[0],
+            expected=new.get(flip.case_id, (None, None))[1],
+        )
+        for flip in found
+    ]
+
+
+def outputs_of(
+    responses: pa.Table, case_ids: Iterable[str]
+) -> Mapping[str, tuple[str | None, str | None]]:
+    """Output and reference of some cases, of their first repeat."""
+    wanted = pa.array(list(case_ids), pa.string())
+    chosen = pc.and_(
+        pc.is_in(responses["case_id"].cast(pa.string()), wanted), pc.equal(responses["repeat"], 0)
+    )
+    columns = responses.filter(chosen).select(("case_id", "output", "expected")).to_pylist()
+    return {row["case_id"]: (row["output"], row["expected"]) for row in columns}
