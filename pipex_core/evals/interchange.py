@@ -106,17 +106,21 @@ def import_records(  # noqa: PLR0913 - a file and how to read it, all named
 def export_suite(suite: Suite, format: ExportFormat) -> Exported:  # noqa: A002 - the flag's name
     """The suite as one text; JSON lines hold the cases only."""
     lossy: tuple[str, ...] = ()
-    match format:
-        case "jsonl":
-            text = dump_lines(suite.cases)
-            lossy = tuple(name for name in suite_data(suite) if name not in ("schema", "id"))
-        case "json":
-            text = dump_json(suite)
-        case "yaml":
-            text = dump_yaml(suite)
+    if format == "jsonl":
+        lossy = tuple(name for name in suite_data(suite) if name not in ("schema", "id"))
+    text = _writers[format](suite)
     count = len(suite.cases)
     report = LossReport(format=format, n_in=count, n_out=count, lossy_fields=lossy)
     return Exported(text=text, report=report)
+
+
+_writers: Final[Mapping[ExportFormat, Callable[[Suite], str]]] = MappingProxyType(
+    {
+        "jsonl": lambda suite: dump_lines(suite.cases),
+        "json": dump_json,
+        "yaml": dump_yaml,
+    }
+)
 
 
 def _preset(name: str | None) -> Preset | None:

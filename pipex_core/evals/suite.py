@@ -78,7 +78,7 @@ class Suite:
         name: For people; empty when the id serves.
         version: Label for people; never used for identity.
         gate: Gate map, path of a gate file, or None.
-        extra: Kept fields: ``schema metadata tags judges hash_metadata privacy budget ...`` and ``x-`` keys.
+        extra: Kept fields: ``metadata tags judges hash_metadata privacy budget ...`` and ``x-`` keys.
         location: Where it was read from, for messages; empty for a suite made in memory.
     """
 

@@ -104,7 +104,7 @@ def suite_data(suite: Suite) -> dict[str, Json]:
         if (value := getattr(suite.defaults, name)) != getattr(SuiteDefaults(), name)
     }
     fields = {
-        "schema": extra.pop("schema", schema_name),
+        "schema": schema_name,
         "id": suite.id,
         "name": suite.name or None,
         "description": suite.description,
@@ -312,5 +312,5 @@ _suite_readers: Final[Mapping[str, Reader]] = {
     "baseline_results": optional(mapping),
 }
 _kept_suite_fields: Final = tuple(
-    name for name in _suite_readers if name not in (*_named_suite_fields, "defaults")
+    name for name in _suite_readers if name not in ("schema", *_named_suite_fields, "defaults")
 )

@@ -35,7 +35,6 @@ full = Suite(
     ),
     gate={"rules": [{"id": "r", "metric": "bleu", "kind": "coverage"}]},
     extra={
-        "schema": "pipex.suite/1",
         "tags": ("demo",),
         "hash_metadata": ("metadata.locale",),
         "privacy": "redact",
