@@ -3,16 +3,18 @@
 It counts how often each rule has answered, because the ``replies`` of a rule are served in turn.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import AsyncIterator, Sequence
 
 from pipex_core.errors import ProviderTimeout
 from pipex_core.jsonvalue import compact
 from pipex_core.llm.instance import smallest
 from pipex_core.llm.mock_rules import Entry, Rules
-from pipex_core.llm.provider import Estimate, Request, Response, ToolCall, Usage
+from pipex_core.llm.provider import Delta, Estimate, Request, Response, ToolCall, Usage
 from pipex_core.ports import Clock
 
 shown_prompt = 50
+pieces = re.compile(r"\s*\S+|\s+$")
 
 
 class MockProvider:
@@ -44,7 +46,7 @@ class MockProvider:
         entry = self._entry(self._position(request))
         if entry.failure is not None:
             return Estimate(nanousd=0, tokens=0)
-        usage = _usage(entry, request, _text(entry, request))
+        usage = _response(entry, request).usage
         return Estimate(nanousd=entry.cost_nanousd, tokens=usage.input + usage.output)
 
     async def complete(self, request: Request) -> Response:
@@ -73,6 +75,13 @@ class MockProvider:
             )
         return _response(entry, request)
 
+    async def stream(self, request: Request) -> AsyncIterator[Delta | Response]:
+        """The same answer after its latency, word by word, each with the blanks before it."""
+        response = await self.complete(request)
+        for piece in pieces.findall(response.text):
+            yield Delta(text=piece)
+        yield response
+
     async def aclose(self) -> None:
         """Nothing is open."""
 
@@ -93,12 +102,14 @@ def default_text(prompt: str) -> str:
 
 
 def _response(entry: Entry, request: Request) -> Response:
-    asks = bool(entry.tool_calls and request.tools and request.messages[-1].role != "tool")
+    asks = bool(request.tools and entry.tool_calls) and (
+        request.messages[-1].role != "tool" or entry.only_asks
+    )
     text = "" if asks else _text(entry, request)
-    calls = [
+    calls = tuple(
         ToolCall(id=f"mock_{i}", name=name, arguments=arguments)
         for i, (name, arguments) in enumerate(entry.tool_calls if asks else ())
-    ]
+    )
     return Response(
         text=text,
         finish_reason="tool_calls" if asks else "stop",

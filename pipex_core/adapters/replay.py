@@ -1,13 +1,20 @@
 """Recorded calls: one JSON line ``{key, request, reply}`` per answer, written live and served offline."""
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 
 from pipex_core.errors import ConfigError, ReplayMiss
 from pipex_core.jsonvalue import Json, canonical, digest, parse, short
 from pipex_core.llm.prices import PriceTable
-from pipex_core.llm.provider import Estimate, Provider, Request, Response
+from pipex_core.llm.provider import (
+    Delta,
+    Estimate,
+    Provider,
+    Request,
+    Response,
+    StreamingProvider,
+)
 from pipex_core.ports import Clock
 
 
@@ -52,7 +59,21 @@ class RecordingProvider:
     async def complete(self, request: Request) -> Response:
         """The provider's answer, recorded; failures are not."""
         sent = self._clock.monotonic()
-        response = await self._inner.complete(request)
+        return self._recorded(request, await self._inner.complete(request), sent)
+
+    async def stream(self, request: Request) -> AsyncIterator[Delta | Response]:
+        """The provider's pieces as they come; what is recorded is the answer."""
+        sent = self._clock.monotonic()
+        if not isinstance(self._inner, StreamingProvider):
+            response = self._recorded(request, await self._inner.complete(request), sent)
+            if response.text:
+                yield Delta(text=response.text)
+            yield response
+            return
+        async for item in self._inner.stream(request):
+            yield self._recorded(request, item, sent) if isinstance(item, Response) else item
+
+    def _recorded(self, request: Request, response: Response, sent: float) -> Response:
         measured = (self._clock.monotonic() - sent) * 1000
         response = replace(response, latency_ms=response.latency_ms or measured)
         line = {
@@ -115,6 +136,13 @@ class ReplayProvider:
             )
         response = replies.popleft()
         return replace(response, cost_nanousd=self._cost(response, request))
+
+    async def stream(self, request: Request) -> AsyncIterator[Delta | Response]:
+        """The recorded answer in one piece."""
+        response = await self.complete(request)
+        if response.text:
+            yield Delta(text=response.text)
+        yield response
 
     async def aclose(self) -> None:
         """Nothing is open."""

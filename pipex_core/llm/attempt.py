@@ -5,17 +5,36 @@ journal ``done`` or ``fail`` (durable), settle the ledger, free the slot.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from pipex_core.errors import ConfigError, EmptyReply, ProviderError, ProviderTimeout, Refused
+from pipex_core.errors import (
+    ConfigError,
+    ConnectionFailed,
+    EmptyReply,
+    InvalidReply,
+    ProviderError,
+    ProviderTimeout,
+    Refused,
+)
 from pipex_core.jsonvalue import Json
 from pipex_core.llm.cost import Amount, Ledger, Reservation
 from pipex_core.llm.guard import Guard, Guards, Limits, Ticket
 from pipex_core.llm.prices import PriceTable
-from pipex_core.llm.provider import Begun, CallLog, Provider, Request, Response, Usage
+from pipex_core.llm.provider import (
+    Begun,
+    CallLog,
+    Delta,
+    Provider,
+    Request,
+    Response,
+    StreamingProvider,
+    Usage,
+)
 from pipex_core.ports import Clock
 from pipex_core.telemetry import EventSink
 
+OnDelta = Callable[[Delta], None]
 token_classes = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
 
 
@@ -44,6 +63,7 @@ class Attempts:
     Attributes:
         key: Request key of the call.
         deadline: Monotonic time after which nothing of the call runs, or None.
+        on_delta: Is shown the answer piece by piece; None to ask for it whole.
         wait_s: Waited so far for limits and for room in the budget.
         failed_nanousd: Counted so far for tries without an answer.
         warnings: What the user should know, in order.
@@ -58,9 +78,11 @@ class Attempts:
     deadline: float | None
     sink: EventSink
     services: Services
+    on_delta: OnDelta | None = None
     wait_s: float = 0.0
     failed_nanousd: int = 0
     warnings: list[CallWarning] = field(default_factory=list)
+    _has_shown: bool = False
 
     async def send(self, attempt: int) -> Response:
         """The answer of the ``attempt``-th try (from 1).
@@ -124,7 +146,7 @@ class Attempts:
         sent = self.services.clock.monotonic()
         try:
             async with asyncio.timeout(wall_s) as scope:
-                response = await self.provider.complete(request)
+                response = await self._received(request)
         except TimeoutError as exc:
             if not scope.expired():
                 raise
@@ -136,6 +158,41 @@ class Attempts:
             ) from exc
         measured = (self.services.clock.monotonic() - sent) * 1000
         return replace(response, latency_ms=response.latency_ms or measured)
+
+    async def _received(self, request: Request) -> Response:
+        """The provider's answer, shown while it comes where somebody looks on."""
+        if self.on_delta is None:
+            return await self.provider.complete(request)
+        if not isinstance(self.provider, StreamingProvider):
+            response = await self.provider.complete(request)
+            show(response, self.on_delta)
+            return response
+        return await self._streamed(request, self.provider, self.on_delta)
+
+    async def _streamed(
+        self, request: Request, provider: StreamingProvider, on_delta: OnDelta
+    ) -> Response:
+        """The last item of a stream; those before it are only shown."""
+        if self._has_shown:
+            on_delta(Delta(text="", restart=True))
+        response, ttft_ms = None, None
+        sent = self.services.clock.monotonic()
+        async for item in provider.stream(request):
+            if isinstance(item, Response):
+                response = item
+                continue
+            if ttft_ms is None:
+                ttft_ms = (self.services.clock.monotonic() - sent) * 1000
+            self._has_shown = True
+            on_delta(item)
+        if response is None:
+            raise ConnectionFailed(
+                "the stream ended without an answer",
+                provider=request.provider,
+                model=request.model,
+                maybe_billed=provider.billable,
+            )
+        return replace(response, ttft_ms=response.ttft_ms if ttft_ms is None else ttft_ms)
 
     def _numbered(self, attempt: int) -> Request:
         """The request with the number of this try: one after those of the step before it."""
@@ -245,6 +302,7 @@ def usable(response: Response, request: Request) -> Response:
 
     Raises:
         Refused: It ended with a content filter; the call is paid all the same.
+        InvalidReply: It was cut inside a tool call.
         EmptyReply: It has neither text nor tool calls.
     """
     found = defect(response, request)
@@ -258,6 +316,10 @@ def defect(response: Response, request: Request) -> ProviderError | None:
     kind: type[ProviderError]
     if response.finish_reason == "content_filter":
         kind, message = Refused, "the model refused to answer"
+    elif response.finish_reason == "max_tokens" and response.tool_calls:
+        kind, message = InvalidReply, f"a tool call was cut at {request.max_tokens} tokens"
+    elif response.finish_reason == "pause":
+        return None
     elif not response.text.strip() and not response.tool_calls:
         kind, message = EmptyReply, "the model answered with nothing"
     else:
@@ -268,6 +330,12 @@ def defect(response: Response, request: Request) -> ProviderError | None:
         model=request.model,
         request_id=response.request_id,
     )
+
+
+def show(response: Response, on_delta: OnDelta | None) -> None:
+    """Show a whole answer as one piece to somebody who looks on."""
+    if on_delta is not None and response.text:
+        on_delta(Delta(text=response.text))
 
 
 def _amount_of(response: Response) -> Amount:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipex_core.errors import ConfigError, ConnectionFailed, ProviderError
-from pipex_core.llm.attempt import Attempts, CallWarning, Services, usable
+from pipex_core.llm.attempt import Attempts, CallWarning, OnDelta, Services, show, usable
 from pipex_core.llm.cost import Ledger
 from pipex_core.llm.guard import Guards, Limits
 from pipex_core.llm.limits import RetryPolicy, account_kinds
@@ -33,6 +33,7 @@ class Reply:
         cost_nanousd: Of the answer itself; 0 for a cache hit.
         failed_nanousd: Of the attempts before it that may have been billed.
         wait_ms: Spent waiting for limits, room in the budget and retries; no part of the latency.
+        ordinal: Number of the call in its unit, from 0.
     """
 
     response: Response
@@ -42,6 +43,7 @@ class Reply:
     cache: Literal["hit", "miss"] = "miss"
     wait_ms: float = 0.0
     warnings: Sequence[CallWarning] = ()
+    ordinal: int = 0
 
 
 class NullCallLog:
@@ -114,6 +116,7 @@ class LlmClient:
         deadline: float | None = None,
         cache: CachePolicy = "off",
         sink: EventSink | None = None,
+        on_delta: OnDelta | None = None,
     ) -> Reply:
         """The answer to ``request``: from the journal, from the cache, or from the provider.
 
@@ -125,6 +128,8 @@ class LlmClient:
             deadline: Monotonic time after which no wait ends and no call runs.
             cache: ``use`` reads and writes the call cache, ``refresh`` only writes.
             sink: Events of the run; default: the client's own.
+            on_delta: Is shown the answer while it is written, in order; must not raise. A delta with
+                ``restart`` voids those before it. An answer that is known already comes in one piece.
 
         Raises:
             ProviderError: The last failure. ``detail`` is ``parked`` when the service asked for a
@@ -142,10 +147,13 @@ class LlmClient:
         ordinal = log.next_ordinal()
         known = log.answered(ordinal, key)
         if known is not None:
-            return _journalled(known, request, tries=log.attempts_so_far(ordinal, key))
+            show(known, on_delta)
+            tries = log.attempts_so_far(ordinal, key)
+            return _journalled(known, request, tries=tries, ordinal=ordinal)
         stored = self._cache.get(key) if self._cache and cache == "use" else None
         if stored is not None:
-            return Reply(response=stored, attempts=0, cost_nanousd=0, cache="hit")
+            show(stored, on_delta)
+            return Reply(response=stored, attempts=0, cost_nanousd=0, cache="hit", ordinal=ordinal)
         reply = await self._answer(
             Attempts(
                 request=request,
@@ -157,6 +165,7 @@ class LlmClient:
                 deadline=deadline,
                 sink=sink or self._sink,
                 services=self._services,
+                on_delta=on_delta,
             ),
             retry,
         )
@@ -199,6 +208,7 @@ class LlmClient:
                     failed_nanousd=call.failed_nanousd,
                     wait_ms=(call.wait_s + retry_wait_s) * 1000,
                     warnings=(*call.warnings, *_findings(response, call.request)),
+                    ordinal=call.ordinal,
                 )
 
     def _wait_s(
@@ -223,13 +233,14 @@ class LlmClient:
         return wait_s
 
 
-def _journalled(response: Response, request: Request, *, tries: int) -> Reply:
+def _journalled(response: Response, request: Request, *, tries: int, ordinal: int) -> Reply:
     """The reply of a call whose answer was durable before a restart."""
     return Reply(
         response=usable(response, request),
         attempts=max(tries, 1),
         cost_nanousd=response.cost_nanousd or 0,
         warnings=_findings(response, request),
+        ordinal=ordinal,
     )
 
 

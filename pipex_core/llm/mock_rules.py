@@ -69,6 +69,8 @@ class Entry:
     Attributes:
         text: The reply; None with ``echo`` or ``failure``, or for the default text.
         echo: Answer with the rendered prompt.
+        only_asks: One of several ``replies`` that has tool calls and no answer: it asks for them also
+            after the results of earlier ones.
         cost_nanousd: Price of the call; an error costs nothing.
         input_tokens: None for a quarter of the prompt's characters; likewise ``output_tokens``.
     """
@@ -77,6 +79,7 @@ class Entry:
     echo: bool = False
     failure: Failure | None = None
     tool_calls: Sequence[tuple[str, Mapping[str, Json]]] = ()
+    only_asks: bool = False
     latency_ms: float = 0.0
     cost_nanousd: int = 0
     input_tokens: int | None = None
@@ -219,6 +222,7 @@ class _Reader:
             echo="echo" in item,
             failure=self.failure(item["error"], f"{path}.error") if "error" in item else None,
             tool_calls=self.tool_calls(item.get("tool_calls", []), f"{path}.tool_calls"),
+            only_asks=not answers and shared is not None,
             latency_ms=self.number(item.get("latency_ms", 0), f"{path}.latency_ms"),
             cost_nanousd=nanousd_of(self.number(item.get("cost", 0), f"{path}.cost")),
             input_tokens=self.tokens(tokens, "input", path),

@@ -190,7 +190,8 @@ def input_bound(request: Request) -> int:
     for message in request.messages:
         size += len(message.text.encode("utf-8", "surrogatepass")) + bytes_per_message
     calls = [m["tool_calls"] for m in body["messages"] if m["tool_calls"]]
-    size += len(canonical_bytes(calls)) if calls else 0
+    parts = [m["parts"] for m in body["messages"] if "parts" in m]
+    size += sum(len(canonical_bytes(found)) for found in (calls, parts) if found)
     return size + (len(canonical_bytes(form)) + bytes_per_form if form else 0)
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol, Self, runtime_checkable
 
 from pipex_core.errors import ProviderError
 from pipex_core.jsonvalue import Json, digest
 
 Role = Literal["user", "assistant", "tool"]
-FinishReason = Literal["stop", "max_tokens", "tool_calls", "content_filter"]
+FinishReason = Literal["stop", "max_tokens", "tool_calls", "content_filter", "pause"]
 CallRole = Literal["target", "judge", "generator"]
 
 
@@ -37,12 +37,34 @@ class Message:
     Attributes:
         tool_calls: Of an assistant turn: what it asked for.
         tool_call_id: Of a tool turn: the call that ``text`` answers.
+        is_error: Of a tool turn: whether the call was refused or failed.
+        parts: Of an assistant turn: its parts as the vendor wrote them. They go back to the same vendor
+            unchanged, because signatures of thoughts belong to them; empty to send text and calls.
     """
 
     role: Role
     text: str
     tool_calls: Sequence[ToolCall] = ()
     tool_call_id: str | None = None
+    is_error: bool = False
+    parts: Sequence[Mapping[str, Json]] = ()
+
+    def body(self) -> dict[str, Json]:
+        """The turn as JSON; what was added later stands in it only where it is used."""
+        body: dict[str, Json] = {
+            "role": self.role,
+            "text": self.text,
+            "tool_calls": [
+                {"id": c.id, "name": c.name, "arguments": dict(c.arguments)}
+                for c in self.tool_calls
+            ],
+            "tool_call_id": self.tool_call_id,
+        }
+        if self.is_error:
+            body["is_error"] = True
+        if self.parts:
+            body["parts"] = [dict(part) for part in self.parts]
+        return body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,18 +141,7 @@ class Request:
             "base_url": self.base_url,
             "model": self.model,
             "system": self.system,
-            "messages": [
-                {
-                    "role": m.role,
-                    "text": m.text,
-                    "tool_calls": [
-                        {"id": c.id, "name": c.name, "arguments": dict(c.arguments)}
-                        for c in m.tool_calls
-                    ],
-                    "tool_call_id": m.tool_call_id,
-                }
-                for m in self.messages
-            ],
+            "messages": [message.body() for message in self.messages],
             "tools": [
                 {"name": t.name, "description": t.description, "parameters": dict(t.parameters)}
                 for t in self.tools
@@ -154,8 +165,11 @@ class Response:
         latency_ms: From send to the end of this attempt; virtual under mock.
         cost_nanousd: Set by providers that know their own price (mock, replay), else None until
             the client has priced the usage.
+        finish_reason: ``pause`` when the service wants the turn sent back to go on with it.
+        tool_calls: What to carry out; cut and not to be used when the answer ended with ``max_tokens``.
         price_id: Digest of the price row used; empty when the provider set the price.
-        raw: Finish reason and ids as the vendor wrote them, for the journal.
+        raw: Finish reason and ids as the vendor wrote them, for the journal; ``parts`` of a turn that
+            must be sent back.
     """
 
     text: str
@@ -169,6 +183,11 @@ class Response:
     cost_nanousd: int | None = None
     price_id: str = ""
     raw: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> Sequence[Mapping[str, Json]]:
+        """The turn's parts as the vendor wrote them, where they have to be sent back; else empty."""
+        return self.raw.get("parts") or ()
 
     def to_json(self) -> dict[str, Json]:
         """The response as JSON, as journals, caches and cassettes keep it."""
@@ -197,9 +216,14 @@ class Response:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delta:
-    """A piece of a streamed answer."""
+    """A piece of a streamed answer.
+
+    Attributes:
+        restart: Whether everything shown of the answer before is void, because it is tried again.
+    """
 
     text: str
+    restart: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,11 +264,16 @@ class Provider(Protocol):
         ...
 
 
+@runtime_checkable
 class StreamingProvider(Provider, Protocol):
     """A provider that can show an answer while it is written."""
 
     def stream(self, request: Request) -> AsyncIterator[Delta | Response]:
-        """Deltas in order, then the complete ``Response`` as the last item."""
+        """Deltas in order, then the complete, validated ``Response`` as the last item.
+
+        It is the response that ``complete`` would give. Raises ``ProviderError`` at any item, ``connection``
+        when the stream ends before the answer does.
+        """
         ...
 
 

@@ -14,7 +14,15 @@ from pipex_core.adapters.replay import RecordingProvider, ReplayProvider, casset
 from pipex_core.errors import ProviderError
 from pipex_core.llm.mock_rules import rules_of
 from pipex_core.llm.prices import PriceTable
-from pipex_core.llm.provider import Message, Provider, Request, Response, Usage
+from pipex_core.llm.provider import (
+    Delta,
+    Message,
+    Provider,
+    Request,
+    Response,
+    StreamingProvider,
+    Usage,
+)
 from tests.fakes.clock import ManualClock
 from tests.fakes.provider import ScriptedProvider
 from tests.fakes.provider_server import ProviderServer, Reply, good_key, running
@@ -194,3 +202,34 @@ def test_a_request_is_not_changed(case: Case, server: ProviderServer) -> None:
     request = question(case.name)
     asyncio.run(used_once(case.answers(server), request))
     assert request == question(case.name)
+
+
+async def streamed(provider: Provider, request: Request) -> list[Delta | Response]:
+    assert isinstance(provider, StreamingProvider)
+    try:
+        return [item async for item in provider.stream(request)]
+    finally:
+        await provider.aclose()
+
+
+def test_a_stream_ends_with_the_answer_that_a_call_would_give(
+    case: Case, server: ProviderServer
+) -> None:
+    *deltas, last = asyncio.run(streamed(case.answers(server), question(case.name)))
+    assert isinstance(last, Response)
+    assert all(isinstance(delta, Delta) and delta.text for delta in deltas)
+    assert "".join(delta.text for delta in deltas) == last.text == "four"
+    assert last == asyncio.run(used_once(case.answers(server), question(case.name)))
+
+
+def test_a_stream_that_fails_raises_the_error_of_a_call(case: Case, server: ProviderServer) -> None:
+    request = question(case.name)
+    with pytest.raises(ProviderError) as streaming:
+        asyncio.run(streamed(case.fails(server), request))
+    with pytest.raises(ProviderError) as calling:
+        asyncio.run(used_once(case.fails(server), request))
+    assert (streaming.value.code, streaming.value.status) == (
+        calling.value.code,
+        calling.value.status,
+    )
+    assert (streaming.value.model, streaming.value.maybe_billed) == (request.model, False)

@@ -10,8 +10,8 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -24,6 +24,8 @@ class Reply:
 
     Attributes:
         body: JSON value, or bytes sent as they are; None for the plain answer of the protocol.
+        chunks: Instead of a body: pieces sent one by one; an ``Event`` among them is waited for.
+        cut: Drop the connection after the chunks, without the end that the protocol wants.
         bills: Whether the vendor would charge for the request.
         hang: Answer nothing until the server stops.
         drop: Close the connection without an answer.
@@ -31,6 +33,8 @@ class Reply:
 
     status: int = 200
     body: Any = None
+    chunks: Sequence[bytes | threading.Event] | None = None
+    cut: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str = "application/json"
     bills: bool = True
@@ -114,6 +118,82 @@ def gemini_error(status: int, word: str, *, quota_id: str = "", **more: Any) -> 
     return Reply(status=status, body={"error": error}, bills=False, **more)
 
 
+def sse(data: Any, *, event: str = "") -> bytes:
+    """One server-sent event; ``data`` is a JSON value, or bytes as they are."""
+    payload = data if isinstance(data, bytes) else json.dumps(data).encode()
+    head = f"event: {event}\n".encode() if event else b""
+    return head + b"data: " + payload + b"\n\n"
+
+
+def anthropic_event(kind: str, **fields: Any) -> bytes:
+    """One event of a streamed message."""
+    return sse({"type": kind, **fields}, event=kind)
+
+
+def anthropic_stream(message: Mapping[str, Any] | None = None) -> list[bytes]:
+    """A whole message as events: text in two pieces, the input of a tool in three, thoughts in one."""
+    whole = anthropic_message() if message is None else message
+    start = {**whole, "content": [], "stop_reason": None, "usage": {**whole["usage"]}}
+    start["usage"]["output_tokens"] = 1
+    events = [anthropic_event("message_start", message=start), anthropic_event("ping")]
+    for index, block in enumerate(whole["content"]):
+        events += _block_events(index, block)
+    ended = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
+    used = {"output_tokens": whole["usage"]["output_tokens"]}
+    return [
+        *events,
+        anthropic_event("message_delta", delta=ended, usage=used),
+        anthropic_event("message_stop"),
+    ]
+
+
+def _block_events(index: int, block: Mapping[str, Any]) -> list[bytes]:
+    empty: dict[str, dict[str, Any]] = {
+        "text": {"text": ""},
+        "tool_use": {"input": {}},
+        "thinking": {"thinking": ""},
+    }
+    deltas: list[dict[str, Any]] = []
+    match block["type"]:
+        case "text":
+            half = len(block["text"]) // 2
+            deltas += [{"type": "text_delta", "text": block["text"][:half]}]
+            deltas += [{"type": "text_delta", "text": block["text"][half:]}]
+        case "tool_use":
+            text = json.dumps(block["input"])
+            cuts = [text[:0], text[: len(text) // 2], text[len(text) // 2 :]]
+            deltas += [{"type": "input_json_delta", "partial_json": cut} for cut in cuts]
+        case "thinking":
+            deltas += [{"type": "thinking_delta", "thinking": block["thinking"]}]
+            deltas += [{"type": "signature_delta", "signature": block["signature"]}]
+        case other:
+            raise ValueError(f"blocks of type {other} are not streamed here")
+    first = {**block, **empty[block["type"]]}
+    first.pop("signature", None)
+    return [
+        anthropic_event("content_block_start", index=index, content_block=first),
+        *(anthropic_event("content_block_delta", index=index, delta=delta) for delta in deltas),
+        anthropic_event("content_block_stop", index=index),
+    ]
+
+
+def gemini_stream(answer: Mapping[str, Any] | None = None) -> list[bytes]:
+    """A whole answer as chunks: one for each part, the text in two; only the last one has an end."""
+    whole = gemini_answer() if answer is None else answer
+    candidate = whole["candidates"][0]
+    parts: list[dict[str, Any]] = []
+    for part in candidate["content"]["parts"]:
+        text = part.get("text", "")
+        cuts = [text[: len(text) // 2], text[len(text) // 2 :]] if set(part) == {"text"} else []
+        parts += [{"text": cut} for cut in cuts] or [part]
+    chunks: list[dict[str, Any]] = []
+    for part in parts:
+        content = {"role": "model", "parts": [part]}
+        chunks.append({**whole, "candidates": [{"content": content, "index": 0}]})
+    chunks[-1]["candidates"][0]["finishReason"] = candidate["finishReason"]
+    return [sse(chunk) for chunk in chunks]
+
+
 class ProviderServer:
     """The server; ``with running() as server``.
 
@@ -126,9 +206,12 @@ class ProviderServer:
         self.requests: list[Received] = []
         self.bills: Counter[str] = Counter()
         self.stopping = threading.Event()
+        self._held: list[threading.Event] = []
         self._script: list[Reply] = []
-        self._lock = threading.Lock()  # guards the three above: handlers run in threads
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
+        self._lock = threading.Lock()  # guards the lists above: handlers run in threads
+        self._http = ThreadingHTTPServer(
+            ("127.0.0.1", 0), type("Handler", (_Handler,), {"owner": self})
+        )
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
 
     @property
@@ -151,6 +234,13 @@ class ProviderServer:
                 self.bills[hashlib.sha256(text.encode()).hexdigest()] += 1
             return reply
 
+    def wait_for(self, event: threading.Event) -> None:
+        """Wait for a test's event, or for the end of the server."""
+        with self._lock:
+            self._held.append(event)
+        if not self.stopping.is_set():
+            event.wait()
+
     def start(self) -> None:
         """Listen on a free port of loopback."""
         self._thread.start()
@@ -158,6 +248,9 @@ class ProviderServer:
     def stop(self) -> None:
         """Let go of what hangs and end the thread."""
         self.stopping.set()
+        with self._lock:
+            for event in self._held:
+                event.set()
         self._http.shutdown()
         self._thread.join()
         self._http.server_close()
@@ -174,53 +267,79 @@ def running() -> Iterator[ProviderServer]:
         server.stop()
 
 
-def _handler_of(server: ProviderServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Handler(BaseHTTPRequestHandler):
+    """Answers the POSTs of one connection."""
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
-            """Say nothing."""
+    owner: ProviderServer
+    protocol_version = "HTTP/1.1"
 
-        def do_POST(self) -> None:
-            length = int(self.headers.get("content-length") or 0)
-            body = json.loads(self.rfile.read(length) or b"null")
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            path = self.path.split("?")[0]
-            bearer = headers.get("authorization", "").removeprefix("Bearer ")
-            key = headers.get("x-goog-api-key") or headers.get("x-api-key") or bearer
-            reply = server.take(Received(path=path, headers=headers, body=body))
-            if reply.hang:
-                server.stopping.wait()
-            if reply.hang or reply.drop:
-                self.close_connection = True
-                return
-            if key != good_key:
-                reply = _unknown_key(path)
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
+        """Say nothing."""
+
+    def do_POST(self) -> None:
+        length = int(self.headers.get("content-length") or 0)
+        body = json.loads(self.rfile.read(length) or b"null")
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        path = self.path.split("?")[0]
+        bearer = headers.get("authorization", "").removeprefix("Bearer ")
+        key = headers.get("x-goog-api-key") or headers.get("x-api-key") or bearer
+        reply = self.owner.take(Received(path=path, headers=headers, body=body))
+        if reply.hang:
+            self.owner.stopping.wait()
+        if reply.hang or reply.drop:
+            self.close_connection = True
+            return
+        if key != good_key:
+            reply = _unknown_key(path)
+        is_plain = reply.body is None and reply.chunks is None
+        if is_plain and path.endswith(":streamGenerateContent"):
+            reply = replace(reply, chunks=gemini_stream())
+        elif is_plain and isinstance(body, dict) and body.get("stream"):
+            reply = replace(reply, chunks=anthropic_stream())
+        if reply.chunks is None:
             self._send(reply, path)
+        else:
+            with suppress(ConnectionError):  # the caller may have gone
+                self._send_chunks(reply, reply.chunks)
 
-        def _send(self, reply: Reply, path: str) -> None:
-            body = _plain(path) if reply.body is None else reply.body
-            data = body if isinstance(body, bytes) else json.dumps(body).encode()
-            self.send_response(reply.status)
-            for name, value in {
-                "content-type": reply.content_type,
-                "request-id": "req_01",
-                "content-length": str(len(data)),
-                **reply.headers,
-            }.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(data)
+    def _send_chunks(self, reply: Reply, chunks: Sequence[bytes | threading.Event]) -> None:
+        self.send_response(reply.status)
+        head = {"content-type": "text/event-stream", "request-id": "req_01", **reply.headers}
+        for name, value in {**head, "transfer-encoding": "chunked"}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        for chunk in chunks:
+            if isinstance(chunk, threading.Event):
+                self.wfile.flush()
+                self.owner.wait_for(chunk)
+            else:
+                self.wfile.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
+        if reply.cut:
+            self.close_connection = True
+        else:
+            self.wfile.write(b"0\r\n\r\n")
 
-    return Handler
+    def _send(self, reply: Reply, path: str) -> None:
+        body = _plain(path) if reply.body is None else reply.body
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(reply.status)
+        for name, value in {
+            "content-type": reply.content_type,
+            "request-id": "req_01",
+            "content-length": str(len(data)),
+            **reply.headers,
+        }.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
 
 
 def _plain(path: str) -> dict[str, Any]:
-    return gemini_answer() if path.endswith(":generateContent") else anthropic_message()
+    return gemini_answer() if path.endswith("enerateContent") else anthropic_message()
 
 
 def _unknown_key(path: str) -> Reply:
-    if path.endswith(":generateContent"):
+    if path.endswith("enerateContent"):
         return gemini_error(401, "UNAUTHENTICATED")
     return anthropic_error(401, "authentication_error")
 
