@@ -209,7 +209,8 @@ class MetricType(Protocol):
         """The facts that hold whatever the options are, and the options themselves."""
         ...
 
-    def __call__(self, **options: Json) -> Metric:
+    # Written this way, any signature with keyword options fits.
+    def __call__(self, *args: Json, **options: Json) -> Metric:
         """The metric under these options."""
         ...
 
@@ -218,8 +219,8 @@ class MetricType(Protocol):
 class CorpusMetric(Metric, Protocol):
     """A metric that also has a value over the whole suite."""
 
-    def aggregate(self, items: Sequence[tuple[MetricInput, Score]]) -> Corpus | None:
-        """Value over the scored ones of ``items``, in their order; None when there are none."""
+    def aggregate(self, items: Sequence[tuple[MetricInput, Scored]]) -> Corpus | None:
+        """Value over all that was scored, in the given order; None when nothing was."""
         ...
 
 
@@ -237,7 +238,7 @@ def measured(metric: Metric, item: MetricInput) -> Score:
 
 
 def aggregated(
-    metric: CorpusMetric, items: Sequence[tuple[MetricInput, Score]]
+    metric: CorpusMetric, items: Sequence[tuple[MetricInput, Scored]]
 ) -> Corpus | Unscored | None:
     """The value of ``metric`` over a suite, held to the same contract as ``measured``."""
     try:

@@ -201,11 +201,14 @@ class _Reader:
 
     def _alias(self, written: Mapping[str, Json], path: str) -> Alias | None:
         word = written["type"]
-        if word in ALIASES and ALIASES[word].metric in self._registry:
-            return ALIASES[word]
-        if word in self._registry:
-            name = self._registry.canonical(word)
-            return Alias(name, {}, name)
+        name = self._registry.canonical(word)
+        itself = Alias(name, {}, name) if word in self._registry else None
+        if itself is None or name != word:
+            known_alias = ALIASES.get(word)
+            if known_alias is not None and known_alias.metric in self._registry:
+                return known_alias
+        if itself is not None:
+            return itself
         known = [*self._registry, *self._registry.aliases(), *ALIASES]
         near = nearest(word, known) or next(iter(similar(word, known, count=1)), None)
         self.problem("unknown_metric", path, f"unknown metric {word!r}", near)

@@ -92,16 +92,15 @@ class Bleu:
             value = 1.0
         return Scored(value=value, details=_counts(counted))
 
-    def aggregate(self, items: Sequence[tuple[MetricInput, Score]]) -> Corpus | None:
-        scored = [(item, score) for item, score in items if isinstance(score, Scored)]
-        if not scored:
+    def aggregate(self, items: Sequence[tuple[MetricInput, Scored]]) -> Corpus | None:
+        if not items:
             return None
-        references = {len(item.references) for item, _ in scored}
+        references = {len(item.references) for item, _ in items}
         varies = -1  # sacrebleu's word for it
         signature = self._signature(references.pop() if len(references) == 1 else varies)
         return Corpus(
-            value=self._bleu(_summed([score.details for _, score in scored]), of_sentence=False),
-            submetrics={"mean": math.fsum(score.value for _, score in scored) / len(scored)},
+            value=self._bleu(_summed([score.details for _, score in items]), of_sentence=False),
+            submetrics={"mean": math.fsum(score.value for _, score in items) / len(items)},
             details={"signature": signature},
         )
 
@@ -193,6 +192,7 @@ class Rouge:
         if not self._types:
             raise ValueError("rouge_type names no type")
         self._kernels = {kind: _kernel(kind) for kind in self._types}
+        self._quadratic = any(kind.startswith("rougeL") for kind in self._types)
         self._field = field
         self._split = rouge_words if tokenizer == "rouge" else unicode_words
         self._normalize = normalize
@@ -207,9 +207,10 @@ class Rouge:
         if all(wordless):
             hint = "the reference has no word that ROUGE reads; set tokenizer: unicode"
             return Unscored(code="not_applicable", reason=hint)
-        refused = too_many_tokens(*(len(text.words) for text in (output, *references)))
-        if refused is not None:
-            return refused
+        if self._quadratic:
+            refused = too_many_tokens(*(len(text.words) for text in (output, *references)))
+            if refused is not None:
+                return refused
         scores = {
             kind: best([self._one(kernel, output, one) for one in references])
             for kind, kernel in self._kernels.items()

@@ -75,7 +75,7 @@ def _read(match: "re.Match[str]") -> Numeral | None:
     part = match.groupdict()
     fraction = _fraction(part)
     value = _decimal(part) if fraction is None else fraction
-    if value is None or not math.isfinite(value):
+    if not math.isfinite(value):
         return None
     negative = (part["sign"] or part["late"] or "+") in "-\u2212"
     return Numeral(
@@ -85,10 +85,8 @@ def _read(match: "re.Match[str]") -> Numeral | None:
     )
 
 
-def _decimal(part: Mapping[str, str | None]) -> float | None:
-    digits = part["digits"] or ("1" if part["ten"] else None)
-    if digits is None:
-        return None
+def _decimal(part: Mapping[str, str | None]) -> float:
+    digits = part["digits"] or "1"  # of 10^6
     power = part["power"] or part["times"] or part["ten"] or "0"
     return float(f"{digits}e{power}".translate(_separators))
 

@@ -64,7 +64,8 @@ def completed(given: Mapping[str, Json], known: Mapping[str, OptionInfo]) -> Com
     for name, info in known.items():
         if info.required and name not in options:
             wrong.append(BadOption(name, f"option {name!r} is required"))
-        options.setdefault(name, info.default)
+        default = info.default
+        options.setdefault(name, list(default) if isinstance(default, tuple) else default)
     return Completed({name: options[name] for name in known if name in options}, tuple(wrong))
 
 

@@ -15,6 +15,7 @@ from pipex_core.metrics.contract import (
     MetricInput,
     Need,
     Score,
+    Scored,
     Unscored,
     aggregated,
     measured,
@@ -32,7 +33,7 @@ def score_item(entry: Entry, item: MetricInput) -> Score:
     absent = _no_answer(entry, item) or _too_large(item)
     if absent is not None:
         return absent
-    seen = item if entry.extract is None else _after_extract(entry, item)
+    seen = _seen(entry, item)
     if isinstance(seen, Unscored):
         return seen
     lacking = _lacking(entry, seen)
@@ -50,13 +51,11 @@ def passed(entry: Entry, score: Score) -> bool | None:
     """Does the score reach the entry's threshold? None without a score, a threshold or a direction."""
     if isinstance(score, Unscored) or entry.threshold is None:
         return None
-    match entry.info.direction:
-        case "higher":
-            return score.value >= entry.threshold - threshold_slack
-        case "lower":
-            return score.value <= entry.threshold + threshold_slack
-        case "none":
-            return None
+    if entry.info.direction == "none":
+        return None
+    if entry.info.direction == "lower":
+        return score.value <= entry.threshold + threshold_slack
+    return score.value >= entry.threshold - threshold_slack
 
 
 def fallback_for(entry: Entry, score: Score) -> Entry | None:
@@ -80,7 +79,10 @@ def corpus_value(
     """
     if not isinstance(entry.metric, CorpusMetric):
         return None
-    corpus = aggregated(entry.metric, items)
+    judged = [(_seen(entry, item), score) for item, score in items if isinstance(score, Scored)]
+    corpus = aggregated(
+        entry.metric, [(item, score) for item, score in judged if isinstance(item, MetricInput)]
+    )
     if isinstance(corpus, Corpus) and entry.negate:
         return replace(corpus, value=1.0 - corpus.value)
     return corpus
@@ -111,7 +113,8 @@ def _too_large(item: MetricInput) -> Unscored | None:
     return None
 
 
-def _after_extract(entry: Entry, item: MetricInput) -> MetricInput | Unscored:
+def _seen(entry: Entry, item: MetricInput) -> MetricInput | Unscored:
+    """The item as the metric sees it: after ``extract``."""
     if entry.extract is None or item.output is None:
         return item
     value = (item.output_json,) if item.has_output_json else None

@@ -45,7 +45,7 @@ class Latency:
         taken = usage.latency_ms if self._part == "total" else usage.ttft_ms
         return _unknown(item, "latency") if taken is None else Scored(value=taken)
 
-    def aggregate(self, items: Sequence[tuple[MetricInput, Score]]) -> Corpus | None:
+    def aggregate(self, items: Sequence[tuple[MetricInput, Scored]]) -> Corpus | None:
         from pipex_core.stats.estimates import percentile  # loads numpy
 
         values = _values(items)
@@ -76,7 +76,7 @@ class Cost:
         cost_usd = item.usage.cost_usd
         return _unknown(item, "cost") if cost_usd is None else Scored(value=cost_usd)
 
-    def aggregate(self, items: Sequence[tuple[MetricInput, Score]]) -> Corpus | None:
+    def aggregate(self, items: Sequence[tuple[MetricInput, Scored]]) -> Corpus | None:
         values = _values(items)
         if not values:
             return None
@@ -133,13 +133,13 @@ class FailureRate:
     def score(self, item: MetricInput) -> Score:
         return Scored(value=float(item.response_class == "target_failure"))
 
-    def aggregate(self, items: Sequence[tuple[MetricInput, Score]]) -> Corpus | None:
+    def aggregate(self, items: Sequence[tuple[MetricInput, Scored]]) -> Corpus | None:
         values = _values(items)
         return Corpus(value=math.fsum(values) / len(values)) if values else None
 
 
-def _values(items: Sequence[tuple[MetricInput, Score]]) -> list[float]:
-    return [score.value for _, score in items if isinstance(score, Scored)]
+def _values(items: Sequence[tuple[MetricInput, Scored]]) -> list[float]:
+    return [score.value for _, score in items]
 
 
 def _unknown(item: MetricInput, what: str) -> Unscored:

@@ -58,7 +58,7 @@ def _unicode_word() -> "re.Pattern[str]":
     # `regex` knows scripts and marks; plain `re` ends a word at a combining vowel sign.
     import regex
 
-    alone = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+    alone = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\u30fc"
     pattern: re.Pattern[str] = regex.compile(
         rf"[[{alone}]&&[\p{{L}}\p{{N}}]]\p{{M}}*|[[\p{{L}}\p{{M}}\p{{N}}]--[{alone}]]+", regex.V1
     )
