@@ -23,7 +23,7 @@ from pipex_core.spec.model import (
     StepShape,
     StepSpec,
 )
-from pipex_core.spec.names import Meaning, Names, names_of
+from pipex_core.spec.names import Meaning, Names, names_of, written_variables
 from pipex_core.spec.rules import own_findings, shadowed_names, workflow_findings
 from pipex_core.spec.uses import Use, uses_of, workflow_uses
 
@@ -57,7 +57,11 @@ class Checked:
 
 
 def check_pipeline(
-    spec: PipelineSpec, shapes: Shapes, *, load_child: LoadChild | None = None
+    spec: PipelineSpec,
+    shapes: Shapes,
+    *,
+    load_child: LoadChild | None = None,
+    strict: bool = False,
 ) -> Checked:
     """What a pipeline means, and everything that is wrong with that.
 
@@ -67,8 +71,9 @@ def check_pipeline(
         load_child: Reads the file of a nested pipeline, given its path joined to that of the file that
             names it; raises ``SpecError`` for what is wrong inside, another ``PipexError`` when there
             is no such file. None: nested files are checked when their step runs.
+        strict: Unknown fields are errors instead of warnings.
     """
-    files = _Files(load_child, shapes)
+    files = _Files(load_child, shapes, strict=strict)
     checked = files.check(spec, (posixpath.normpath(spec.source.file),))
     return Checked(spec=checked, problems=tuple(files.problems), children=files.children)
 
@@ -81,9 +86,10 @@ def child_path(file: str, named: str) -> str:
 class _Files:
     """The files of a pipeline, each checked once."""
 
-    def __init__(self, load_child: LoadChild | None, shapes: Shapes) -> None:
+    def __init__(self, load_child: LoadChild | None, shapes: Shapes, *, strict: bool) -> None:
         self._load = load_child
         self._shapes = shapes
+        self._strict = strict
         self.problems: list[Problem] = []
         self.children: dict[str, PipelineSpec] = {}
 
@@ -92,7 +98,7 @@ class _Files:
         start = len(self.problems)
         check = _Check(spec, self._shapes, self, chain)
         checked = check.pipeline()
-        own = [*spec.warnings, *map(spec.source.problem, check.findings)]
+        own = [*spec.warnings, *spec.source.problems(check.findings, strict=self._strict)]
         self.problems[start:start] = sorted(own, key=lambda p: (p.line, p.column))
         return checked
 
@@ -233,13 +239,12 @@ class _Check:
             message = f"{step.type!r} has no meaning in {place.parallel!r}, which runs in parallel"
             self._add("conflicting_fields", message, step.place("type"))
         if place.parallel:
-            for effect in shape.effects(step):
-                if effect.kind == "variable" and effect.writes:
-                    message = (
-                        f"{place.parallel!r} runs its steps at the same time, so {step.name!r} "
-                        f"may not write the variable {effect.name!r}"
-                    )
-                    self._add("parallel_write", message, step.path)
+            for variable in written_variables(step, shape):
+                message = (
+                    f"{place.parallel!r} runs its steps at the same time, so {step.name!r} "
+                    f"may not write the variable {variable!r}"
+                )
+                self._add("parallel_write", message, step.path)
 
     def _depends_on(
         self, step: StepSpec, earlier: Mapping[str, None], everyone: frozenset[str]
@@ -286,6 +291,7 @@ class _Check:
                     severity=remark.severity,
                     suggestion=remark.suggestion,
                     position=remark.position,
+                    in_text=True,
                 )
             )
         for reference in use.reading.references:
@@ -315,7 +321,16 @@ class _Check:
         else:
             code, near = "unknown_step", nearest(name, place.finished)
             message = f"there is no step {name!r}"
-        self._add(code, message, path, near=near, position=position)
+        self.findings.append(
+            Finding(
+                code=code,
+                message=message,
+                path=path,
+                suggestion=near,
+                position=position,
+                in_text=True,
+            )
+        )
 
     def _imply(self, name: str, path: str, position: int) -> None:
         if name not in self._implied:
@@ -326,14 +341,11 @@ class _Check:
                 path=path,
                 severity="warning",
                 position=position,
+                in_text=True,
             )
 
-    def _add(
-        self, code: str, message: str, path: str, *, near: str | None = None, position: int = 0
-    ) -> None:
-        self.findings.append(
-            Finding(code=code, message=message, path=path, suggestion=near, position=position)
-        )
+    def _add(self, code: str, message: str, path: str, *, near: str | None = None) -> None:
+        self.findings.append(Finding(code=code, message=message, path=path, suggestion=near))
 
 
 __all__ = ["Checked", "LoadChild", "check_pipeline", "child_path"]

@@ -7,6 +7,7 @@ from pipex_core.spec.model import FieldShape, StepShape
 from pipex_core.spec.option_fields import (
     claude_options,
     flag,
+    hooks,
     ignored,
     integer,
     number,
@@ -115,26 +116,6 @@ _gemini_functions: Final = FieldShape(
             "parameters": FieldShape(kind="schema", types=("map",), required=True),
         },
     ),
-)
-
-_hook_list: Final = FieldShape(
-    kind="plain",
-    types=("list",),
-    item=FieldShape(
-        kind="plain",
-        types=("map",),
-        fields={
-            "matcher": text(kind="plain"),
-            "hooks": FieldShape(
-                kind="plain",
-                types=("list",),
-                item=text(kind="plain", choices=("log_tool_use", "audit_tool", "validate_bash")),
-            ),
-        },
-    ),
-)
-hooks: Final = FieldShape(
-    kind="plain", types=("map",), fields={"PreToolUse": _hook_list, "PostToolUse": _hook_list}
 )
 
 input_fields: Final[Table] = {

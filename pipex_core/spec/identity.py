@@ -24,9 +24,11 @@ _not_meaning: Final = _timing | frozenset(
 )
 _workflow_meaning: Final = (
     *("name", "version", "variables", "global_vars", "outputs", "gemini_functions"),
-    *("transaction", "workspace_dir", "allow_paths"),
+    "transaction",
 )
-_not_options: Final = _timing | {"preset"}
+_not_options: Final = _timing | frozenset(
+    ("preset", "verbose", "debug_mode", "telemetry_enabled", "cost_tracking", "print")
+)
 _about: Final = ("description", "author", "tags", "metadata")
 
 

@@ -67,8 +67,8 @@ def read_pipeline(
     spec = None
     if root is not None:
         path, given = root
-        spec = _Loader(shapes, source, found, strict=strict).pipeline(given, path)
-    problems = sorted(map(source.problem, found), key=lambda p: (p.line, p.column))
+        spec = _Loader(shapes, source, found).pipeline(given, path)
+    problems = source.problems(found, strict=strict)
     if spec is None or any(problem.severity == "error" for problem in problems):
         raise SpecError(problems)
     return PipelineSpec(
@@ -133,13 +133,10 @@ def _wrapped(
 class _Loader:
     """Builds the values of one document; findings go to one list."""
 
-    def __init__(
-        self, shapes: Shapes, source: SourceMap, found: list[Finding], *, strict: bool
-    ) -> None:
+    def __init__(self, shapes: Shapes, source: SourceMap, found: list[Finding]) -> None:
         self._shapes = shapes
         self._source = source
         self._found = found
-        self._strict = strict
         self._steps = 0
 
     def pipeline(self, given: Mapping[str, Json], path: str) -> PipelineSpec:
@@ -147,7 +144,7 @@ class _Loader:
         steps = self._list(given.get("steps", []), join_path(path, "steps"))
         is_eval = any(self._shapes[s.type].is_eval for s in steps_in(steps) if s.type)
         table = {**workflow_fields, "config": workflow_config} if is_eval else workflow_fields
-        reader = ShapeReader(self._found, strict=self._strict)
+        reader = ShapeReader(self._found)
         at = At(path=path)
         values = reader.fields(given, table, at)
         reader.require(values, table, at)
@@ -184,7 +181,7 @@ class _Loader:
 
     def _step(self, given: Json, path: str) -> StepSpec:
         self._steps += 1
-        reader = ShapeReader(self._found, strict=self._strict)
+        reader = ShapeReader(self._found)
         if self._steps == max_steps + 1:
             reader.add("too_large", f"more than {max_steps} steps in one file", path)
         if not isinstance(given, Mapping):
@@ -236,7 +233,7 @@ class _Loader:
         self, given: Json, table: Table, path: str
     ) -> tuple[dict[str, Json], dict[str, str]]:
         """Options of an evaluation step that stand in a map of their own, and their places."""
-        reader = ShapeReader(self._found, strict=self._strict)
+        reader = ShapeReader(self._found)
         if not isinstance(given, Mapping):
             message = f"options must be a map, got a {type_name(given)}"
             reader.add("wrong_type", message, path)

@@ -8,7 +8,7 @@ knows a step type by name, so a plug-in's step is checked like a built-in one.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from pipex_core.errors import Problem, Severity
@@ -52,7 +52,6 @@ class FieldShape:
         low: Smallest number, or None.
         high: Largest number, or None.
         above: Number that the value must exceed, or None.
-        pattern: Regular expression that the whole text must match, or an empty string.
         choices_of: Shorter or older words to the one they stand for, such as ``stream-json``.
         alias_of: The field that this one is another name of, or an empty string; ``retry.max_retries``
             is a field inside another.
@@ -60,6 +59,7 @@ class FieldShape:
             are not listed leave the other field alone. Empty: the same value.
         fields: Of a map: its known keys; None when any key is allowed.
         values: Of a map with free keys: shape of each value, or None.
+        keys: Of such a map: the keys it may have; empty when all.
         item: Of a list: shape of each item, or None.
         sees: What the field of a composite step is read after: nothing of its blocks (``outside``),
             names that the step opens (``iteration``), also the records of its body (``body``).
@@ -76,11 +76,11 @@ class FieldShape:
     low: float | None = None
     high: float | None = None
     above: float | None = None
-    pattern: str = ""
     alias_of: str = ""
     alias_values: tuple[tuple[Json, Json], ...] = ()
     fields: "Mapping[str, FieldShape] | None" = None
     values: "FieldShape | None" = None
+    keys: tuple[str, ...] = ()
     item: "FieldShape | None" = None
     sees: Literal["outside", "iteration", "body"] = "outside"
     ignored: bool = False
@@ -104,7 +104,12 @@ class Effect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A problem without its place in the file: where in the step it is, and what it says."""
+    """A problem without its place in the file: where in the document it is, and what it says.
+
+    Attributes:
+        position: 0-based offset in the text that stands at ``path``.
+        in_text: Whether it is about the character at ``position``, not about the whole value.
+    """
 
     code: str
     message: str
@@ -112,6 +117,7 @@ class Finding:
     severity: Severity = "error"
     suggestion: str | None = None
     position: int = 0
+    in_text: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +205,16 @@ class SourceMap:
     flow_text: Mapping[str, int] = field(default_factory=dict)
     escaped: Mapping[str, str] = field(default_factory=dict)
 
+    def problems(self, findings: Iterable[Finding], *, strict: bool = False) -> list[Problem]:
+        """The findings with their places, in the order of the file; strict: no field is unknown."""
+        placed = [
+            self.problem(
+                replace(one, severity="error") if strict and one.code == "unknown_field" else one
+            )
+            for one in findings
+        ]
+        return sorted(placed, key=lambda problem: (problem.line, problem.column))
+
     def problem(self, finding: Finding) -> Problem:
         """The finding with its file, line and column: of its path, else of the nearest enclosing one."""
         path = finding.path
@@ -208,7 +224,7 @@ class SourceMap:
         if path == finding.path:
             if finding.code in _about_fields:
                 line, column = self.keys.get(path, (line, column))
-            elif path in self.flow_text and finding.position:
+            elif path in self.flow_text and finding.in_text:
                 column = self.flow_text[path] + self._offset(path, finding.position)
         return Problem(
             file=self.file,
@@ -265,7 +281,7 @@ class PipelineSpec:
 
     def place(self, inner: str) -> str:
         """The document path of something in the workflow."""
-        return join_path(self.path, inner)
+        return f"{self.path}.{inner}" if self.path else inner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

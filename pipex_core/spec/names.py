@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from pipex_core.expressions.reading import Reference
-from pipex_core.spec.model import PipelineSpec, Shapes, StepSpec
+from pipex_core.spec.model import PipelineSpec, Shapes, StepShape, StepSpec
 
 variable_roots: Final = frozenset({"vars", "state", "variables"})
 roots: Final = variable_roots | {
@@ -104,8 +104,7 @@ def names_of(spec: PipelineSpec, shapes: Shapes, outer: Names | None = None) -> 
     for step in steps_in(spec.steps):
         shape = shapes[step.type]
         steps.add(step.name)
-        written = (e for e in shape.effects(step) if e.kind == "variable" and e.writes)
-        variables.update(effect.name for effect in written)
+        variables.update(written_variables(step, shape))
         aliases.update((alias, step.name) for alias in shape.aliases(step))
     inputs, global_vars = set(spec.inputs), set(spec.get("global_vars", {}))
     if outer is not None:
@@ -118,6 +117,11 @@ def names_of(spec: PipelineSpec, shapes: Shapes, outer: Names | None = None) -> 
         aliases={alias: step for alias, step in aliases.items() if alias not in steps},
         global_vars=frozenset(global_vars),
     )
+
+
+def written_variables(step: StepSpec, shape: StepShape) -> list[str]:
+    """Names of the variables that a step sets."""
+    return [e.name for e in shape.effects(step) if e.kind == "variable" and e.writes]
 
 
 def steps_in(steps: tuple[StepSpec, ...]) -> Iterator[StepSpec]:

@@ -69,6 +69,30 @@ retry: Final = FieldShape(
     },
 )
 
+hooks: Final = FieldShape(
+    kind="plain",
+    types=("map",),
+    keys=("PreToolUse", "PostToolUse"),
+    values=FieldShape(
+        kind="plain",
+        types=("list",),
+        item=FieldShape(
+            kind="plain",
+            types=("map",),
+            fields={
+                "matcher": text(kind="plain"),
+                "hooks": FieldShape(
+                    kind="plain",
+                    types=("list",),
+                    item=text(
+                        kind="plain", choices=("log_tool_use", "audit_tool", "validate_bash")
+                    ),
+                ),
+            },
+        ),
+    ),
+)
+
 claude_options: Final = FieldShape(
     types=("map",),
     description="How Claude is called.",
@@ -90,7 +114,7 @@ claude_options: Final = FieldShape(
         "session_id": text(),
         "resume_session": flag(),
         "retry_config": retry,
-        "hooks": FieldShape(kind="plain", types=("map",)),
+        "hooks": hooks,
         **dict.fromkeys(
             ("verbose", "debug_mode", "telemetry_enabled", "cost_tracking", "print"), flag()
         ),

@@ -94,7 +94,7 @@ def load_plan(  # noqa: PLR0913 - text and table, and what four callers may add 
         SpecError: All problems of the first phase that has an error, warnings included.
     """
     spec = load_pipeline(text, file, shapes, strict=strict)
-    checked = check_pipeline(spec, shapes, load_child=load_child)
+    checked = check_pipeline(spec, shapes, load_child=load_child, strict=strict)
     checked.require()
     return make_plan(
         checked.spec,

@@ -8,7 +8,7 @@ from pipex_core.jsonvalue import Json
 from pipex_core.registry import nearest
 from pipex_core.spec.fields import fields_of
 from pipex_core.spec.model import Finding, PipelineSpec, Shapes, StepShape, StepSpec
-from pipex_core.spec.names import built_ins, roots, steps_in
+from pipex_core.spec.names import built_ins, roots, steps_in, written_variables
 
 tools: Final = ("Read", "Write", "Edit", "MultiEdit", "Glob", "Grep", "LS", "Search", "Bash")
 
@@ -109,8 +109,7 @@ def _bound_names(spec: PipelineSpec, shapes: Shapes) -> Iterator[_Bound]:
     for step in steps_in(spec.steps):
         shape = shapes[step.type]
         yield from _all(shape.opens(step), 0, "iterator", step.path)
-        written = (e.name for e in shape.effects(step) if e.kind == "variable" and e.writes)
-        yield from _all(written, 1, "variable", step.path)
+        yield from _all(written_variables(step, shape), 1, "variable", step.path)
         yield _Bound(name=step.name, rank=3, what="step", path=step.place("name"))
         yield from _all(shape.aliases(step), 4, "result", step.path)
     for field, rank, what in (

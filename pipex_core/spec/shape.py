@@ -68,10 +68,10 @@ class At:
 
 
 def suggestion(word: str, known: Iterable[str], synonyms: Mapping[str, str]) -> str | None:
-    """The known word that was probably meant: at most two edits away, or a known synonym."""
+    """The known word that was probably meant: a known synonym, or at most two edits away."""
     words = list(known)
     synonym = synonyms.get(word.lower())
-    return nearest(word, words) or (synonym if synonym in words else None)
+    return synonym if synonym in words else nearest(word, words)
 
 
 class ShapeReader:
@@ -81,9 +81,8 @@ class ShapeReader:
         written: Canonical place to the document path where it was written, where an alias was used.
     """
 
-    def __init__(self, found: list[Finding], *, strict: bool = False) -> None:
+    def __init__(self, found: list[Finding]) -> None:
         self._found = found
-        self._strict = strict
         self.written: dict[str, str] = {}
 
     def add(
@@ -152,9 +151,8 @@ class ShapeReader:
     def _unknown(self, key: str, table: Table, at: At) -> None:
         known = [name for name, shape in table.items() if not shape.unsupported]
         near = suggestion(key, known, field_synonyms)
-        severity: Severity = "error" if self._strict else "warning"
         message = f"there is no field {key!r} here"
-        self.add("unknown_field", message, at.key(key).path, severity=severity, near=near)
+        self.add("unknown_field", message, at.key(key).path, severity="warning", near=near)
 
     def _take(self, values: dict[str, Json], key: str, value: Json, table: Table, at: At) -> None:
         shape = table[key]
@@ -226,6 +224,11 @@ class ShapeReader:
             values = self.fields(value, shape.fields, at)
             self.require(values, shape.fields, at)
             return values
+        for key in value:
+            if shape.keys and key not in shape.keys:
+                message = f"the keys here are {', '.join(shape.keys)}, not {key!r}"
+                near = nearest(key, shape.keys)
+                self.add("unknown_value", message, at.key(key).path, near=near)
         if shape.values is not None:
             return {
                 key: self.value(inner, shape.values, at.key(key)) for key, inner in value.items()

@@ -55,9 +55,7 @@ def workflow_uses(spec: PipelineSpec) -> Iterator[Use]:
 
 def _fields(values: Mapping[str, Json], table: Table, place: str) -> Iterator[Use]:
     for name, value in values.items():
-        shape = table.get(name)
-        if shape is not None:
-            yield from _value(value, shape, join_path(place, name))
+        yield from _value(value, table[name], join_path(place, name))
 
 
 def _value(value: Json, shape: FieldShape, place: str) -> Iterator[Use]:

@@ -108,14 +108,15 @@ class _Node:
 class _Open:
     """A map or list whose end has not come yet."""
 
-    __slots__ = ("anchor", "before", "children", "is_map", "node")
+    __slots__ = ("anchor", "before", "children", "is_map", "keys", "node")
 
     def __init__(self, node: _Node, anchor: str | None, before: int, *, is_map: bool) -> None:
         self.node = node
         self.anchor = anchor
         self.before = before
         self.is_map = is_map
-        self.children: list[_Node] = []
+        self.children: list[_Node] = []  # of a map: keys and values in turn
+        self.keys: set[str] = set()
 
     def here(self) -> str | int:
         """Key or index of the child that comes next or stands open."""
@@ -144,8 +145,7 @@ class _Composer:
             for event in self._events():
                 self._take(event)
         except yaml.MarkedYAMLError as exc:
-            mark = exc.problem_mark or exc.context_mark
-            self._problem("yaml_syntax", str(exc.problem or exc.context), mark)
+            self._unparsable(exc)
         except yaml.reader.ReaderError as exc:
             self._unreadable(exc)
         except SpecError as exc:
@@ -238,26 +238,38 @@ class _Composer:
     def _attach(self, node: _Node, anchor: str | None) -> None:
         if anchor is not None:
             self._anchors[anchor] = node
-        if self._stack:
-            self._stack[-1].children.append(node)
-        else:
+        if not self._stack:
             self._root = node
+            return
+        frame = self._stack[-1]
+        frame.children.append(node)
+        if frame.is_map and len(frame.children) % 2:
+            self._check_key(node, frame)
+
+    def _check_key(self, key: _Node, frame: _Open) -> None:
+        text = to_text(key.value)
+        if text in frame.keys:
+            message = f"the key {text!r} stands twice in one map"
+            found = Finding(code="duplicate_key", message=message, path=self._path())
+            self._found(found, key.line, key.column)
+        frame.keys.add(text)
+
+    def _path(self) -> str:
+        """The document path of the child that comes next or stands open."""
+        path = ""
+        for frame in self._stack:
+            here = frame.here()
+            path = f"{path}[{here}]" if isinstance(here, int) else join_path(path, here)
+        return path
 
     def _fill_map(self, frame: _Open) -> None:
         own: dict[str, tuple[_Node, _Node]] = {}
         merged: dict[str, tuple[_Node, _Node]] = {}
-        merges = 0
         for key, value in zip(frame.children[::2], frame.children[1::2], strict=True):
             if is_merge_key(key.value, plain=key.style == "p"):
-                merges += 1
                 self._merge(value, merged)
-                text, twice = "<<", merges > 1
             else:
-                text = to_text(key.value)
-                twice = text in own
-                own[text] = (key, value)
-            if twice:
-                self._duplicate(text, key)
+                own[to_text(key.value)] = (key, value)
         entries = {**merged, **own}
         frame.node.value = {text: value.value for text, (_, value) in entries.items()}
         frame.node.entries = [(text, key, value) for text, (key, value) in entries.items()]
@@ -293,17 +305,11 @@ class _Composer:
             message = f"the tag {event.tag!r} is not read; files hold plain data only"
             self._problem("yaml_syntax", message, event.start_mark)
 
-    def _duplicate(self, text: str, key: _Node) -> None:
-        path = ""
-        for frame in self._stack[:-1]:
-            here = frame.here()
-            path = f"{path}[{here}]" if isinstance(here, int) else join_path(path, here)
-        message = f"the key {text!r} stands twice in one map"
-        found = Finding(code="duplicate_key", message=message, path=join_path(path, text))
-        self._found(found, key.line, key.column)
-
     def _problem(self, code: str, message: str, mark: _Yaml) -> None:
-        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+        lines = _line_end.split(self._text)
+        line, column = mark.line + 1, mark.column + 1
+        if line > len(lines):  # libyaml ends a last line that has no end
+            line, column = len(lines), len(lines[-1]) + 1
         self._found(Finding(code=code, message=message), line, column)
 
     def _stop(self, code: str, message: str, mark: _Yaml) -> SpecError:
@@ -312,6 +318,12 @@ class _Composer:
     def _found(self, finding: Finding, line: int, column: int) -> None:
         source = SourceMap(file=self._file, places={finding.path: (line, column)})
         self.problems.append(source.problem(finding))
+
+    def _unparsable(self, exc: _Yaml) -> None:
+        message = str(exc.problem or exc.context)
+        # libyaml looks ahead, so its own limit of depth is met before ours.
+        code = "too_large" if "depth" in message else "yaml_syntax"
+        self._problem(code, message, exc.problem_mark or exc.context_mark)
 
     def _unreadable(self, exc: _Yaml) -> None:
         character: int = exc.character
