@@ -110,6 +110,11 @@ class Answer:
         """JSON for the journal; what holds its default is left out."""
         return {name: _plain(value) for name, value in self._changed()}
 
+    @property
+    def is_new(self) -> bool:
+        """Whether this run paid for it: neither carried nor from the call cache."""
+        return self.cache == "miss"
+
     @classmethod
     def from_stored(cls, stored: Mapping[str, Json]) -> "Answer":
         """The answer that ``stored`` came from."""

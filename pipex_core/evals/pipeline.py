@@ -171,6 +171,7 @@ async def ask_pipeline(
     if target.model is not None:
         options["model"] = target.model
     own = ledger.child()
+    started_s = services.clock.monotonic()
     run = run_plan(
         target.plan,
         target.inputs_of(case),
@@ -189,8 +190,10 @@ async def ask_pipeline(
             error, provider=target.provider, calls=spent.calls, cost_nanousd=spent.nanousd
         )
     answer = answer_of_run(target, result, accept_degraded=around.accept_degraded)
-    latency_ms = result.duration_ms if listening.latency_ms is None else listening.latency_ms
-    return replace(answer, latency_ms=float(latency_ms))
+    took_ms = (services.clock.monotonic() - started_s) * 1000
+    return replace(
+        answer, latency_ms=took_ms if listening.latency_ms is None else listening.latency_ms
+    )
 
 
 def answer_of_run(

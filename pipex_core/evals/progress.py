@@ -60,8 +60,9 @@ class Progress:
         """A row is durable."""
         self.done += 1
         self.missing += response_class == "missing"
-        self.calls += answer.calls
-        self.cost_nanousd += answer.cost_nanousd
+        if answer.is_new:
+            self.calls += answer.calls
+            self.cost_nanousd += answer.cost_nanousd
         self.events.emit(
             "case_finished",
             step=unit,

@@ -291,7 +291,11 @@ class Respond:
             self._reason = self._reason or code
 
     async def _end(self, unit: Unit, attempt: int, answer: Answer) -> None:
-        await self.log.end(unit, attempt, answer, final=self._is_final(answer))
+        if answer.status == "not_run_budget":
+            # The budget refused it: that is no try, and a higher cap must not find one fewer left.
+            answer = replace(answer, attempts=0)
+        else:
+            await self.log.end(unit, attempt, answer, final=self._is_final(answer))
         self._settle(unit, answer)
 
     def _settle(self, unit: Unit, answer: Answer) -> None:

@@ -156,7 +156,7 @@ async def respond(
 
 def _charge(ledger: Ledger, answer: Answer, *, journalled: bool) -> None:
     """Count an answer of an earlier try of this run; calls in the journal were counted as such."""
-    if not journalled:
+    if answer.is_new and not journalled:
         tokens = (answer.input_tokens or 0) + (answer.output_tokens or 0)
         ledger.charge(Amount(nanousd=answer.cost_nanousd, tokens=tokens, calls=answer.calls))
 

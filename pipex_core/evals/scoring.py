@@ -92,6 +92,8 @@ class _Scoring:
         for corpus in self._corpora.values():
             self._rows += self._corpus_rows(corpus)
         self._pack()
+        if self._progress is not None:
+            self._progress.tell(now=True)
         return joined("scores", self._batches)
 
     def _pack(self) -> None:

@@ -64,7 +64,8 @@ class Totals:
         n_ok: Rows of class observed; with ``n_failed`` and ``n_missing`` they make ``n_rows``.
         statuses: Response status to number of rows.
         pass_rate: Passed by passed plus failed cases; None when nothing was decided.
-        cost_nanousd: Of the rows made by this run; ``saved_nanousd`` is what carried rows once cost.
+        cost_nanousd: Of the rows that this run paid for; ``saved_nanousd`` is what the others, carried or
+            from the call cache, once cost.
         latency: Percentiles in milliseconds over rows with a latency, by name: ``p50 p90 p95 p99``.
     """
 
@@ -259,8 +260,8 @@ def _bounds(
 
 def _totals(arm: Arm, responses: pa.Table, scores: pa.Table) -> Totals:
     classes = Counter(responses["class"].cast(pa.string()).to_pylist())
-    carried = pc.equal(responses["cache"].cast(pa.string()), "carried")
-    own = responses.filter(pc.invert(carried))
+    cache = responses["cache"].cast(pa.string())
+    own = responses.filter(pc.equal(cache, "miss"))
     quarantined = pc.unique(responses.filter(responses["quarantined"])["case_id"])
     decided = [i for i, passed in enumerate(arm.passed) if passed is not None]
     rate = _estimate(arm, decided, [float(bool(arm.passed[i])) for i in decided], Scale())
@@ -273,7 +274,7 @@ def _totals(arm: Arm, responses: pa.Table, scores: pa.Table) -> Totals:
         n_ok=classes["observed"],
         n_failed=classes["target_failure"],
         n_missing=classes["missing"],
-        n_carried=responses.num_rows - own.num_rows,
+        n_carried=cache.to_pylist().count("carried"),
         n_passed=arm.passed.count(True),
         n_case_failed=arm.passed.count(False),
         n_undetermined=arm.passed.count(None) - missing,

@@ -189,8 +189,9 @@ def answer_of_reply(reply: Reply, *, provider: str) -> Answer:
         cache_read_tokens=usage.cache_read,
         cache_write_tokens=usage.cache_write_5m + usage.cache_write_1h,
         reasoning_tokens=usage.thinking,
-        calls=reply.attempts,
-        cost_nanousd=reply.cost_nanousd,
+        # Of a hit, what its answer took when it was made: the row is the same as without the cache.
+        calls=max(reply.attempts, 1),
+        cost_nanousd=response.cost_nanousd or 0,
         provider=provider,
         model_resolved=response.model_served or None,
     )

@@ -35,7 +35,8 @@ class TargetSources:
         read_records: The records of a file of recorded answers.
         vendors: Vendor to the provider that answers for it, such as ``anthropic`` to ``mock``.
         vendor_of: The vendor of a model.
-        provider: Kind of providers, as the run was asked for: ``mock``, ``live``, ``replay``.
+        provider: Who answers: ``live``, ``mock`` or ``replay`` with the digest of its file.
+        base_urls: Provider to the address that its calls go to, or what stands for it.
         default_model: Of prompt targets that name none, or None.
         timeout_s: Of one call.
     """
@@ -45,6 +46,7 @@ class TargetSources:
     vendor_of: Callable[[str], str]
     vendors: Mapping[str, str] = field(default_factory=dict)
     provider: str = "mock"
+    base_urls: Mapping[str, str] = field(default_factory=dict)
     default_model: str | None = None
     timeout_s: float = 300.0
 
@@ -122,8 +124,10 @@ def _prompt(values: Mapping[str, Any], suite: Suite, around: TargetSources) -> P
     model = resolve_model(named)
     options = dict(values.get("options", {}))
     vendor = around.vendor_of(model)
+    provider = around.vendors.get(vendor, vendor)
     return PromptTarget(
-        provider=around.vendors.get(vendor, vendor),
+        provider=provider,
+        base_url=around.base_urls.get(provider, ""),
         model=model,
         prompt=values.get("prompt", suite.defaults.prompt),
         system=values.get("system"),
