@@ -46,6 +46,12 @@ _built_in: Final[Mapping[str, Json]] = {
 _built_in_retries: Final = 3  # of model steps
 
 _request_names: Final = {"max_output_tokens": "max_tokens"}
+_of_requests: Final = frozenset(
+    {
+        *("model", "timeout_ms", "preset", "seed", "stop", "max_input_tokens"),
+        *(name for name in option_fields.claude_options.fields or () if name != "retry_config"),
+    }
+)
 _containers: Final = {"claude": "claude_options", "gemini": "token_budget"}
 _default_containers: Final = {"claude": "claude_options", "gemini": "gemini_token_budget"}
 
@@ -111,7 +117,8 @@ def effective(
         shape: Of the step's type.
         run_options: Names of ``workflow.defaults`` or of single options; the model among them leaves a
             step with ``pin_model`` alone.
-        environment: The same names; ``max_retries`` counts for model steps only.
+        environment: The same names; ``max_retries`` counts for model steps only, and
+            ``claude_timeout_s`` and ``gemini_timeout_s`` are seconds of one call.
     """
     given = dict(run_options or {})
     if step.get("pin_model") is True:
@@ -160,16 +167,14 @@ def _translated(given: Mapping[str, Json], shape: StepShape) -> Mapping[str, Jso
     if family:
         values |= _request_options(given.get(_default_containers[family], {}))
     for key, value in given.items():
-        if key in _default_containers.values():
-            continue
-        if family and key.startswith(f"{family}_"):
-            values[key.removeprefix(f"{family}_")] = value
-        elif key == "max_retries":
-            if shape.is_model:
-                values["retry"] = {**values.get("retry", {}), "max_retries": value}
-        elif key in _of_every_step or (family and not key.startswith(("claude_", "gemini_"))):
-            values[key] = value
-    return {key: value for key, value in values.items() if key != "output_dir"}
+        name = key.removeprefix(f"{family}_") if family else key
+        if name == "max_retries" and shape.is_model:
+            values["retry"] = {**values.get("retry", {}), "max_retries": value}
+        elif name == "timeout_s" and family:
+            values["timeout_ms"] = round(value * 1000)
+        elif name in _of_every_step or (family and name in _of_requests):
+            values[name] = value
+    return values
 
 
 def _request_options(given: Json) -> dict[str, Json]:

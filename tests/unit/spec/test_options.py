@@ -134,6 +134,20 @@ def test_retries_of_the_environment_are_for_model_steps() -> None:
     assert options("type: echo", environment=environment).values["retry"]["max_retries"] == 0
 
 
+def test_the_environment_says_deadlines_of_calls_in_seconds() -> None:
+    environment = {"claude_timeout_s": 1.5, "gemini_timeout_s": 2}
+    found = options(claude, environment=environment)
+    assert (found.values["timeout_ms"], found.origins["timeout_ms"]) == (1500, "environment")
+    assert options("type: gemini, prompt: p", environment=environment).values["timeout_ms"] == 2000
+
+
+def test_settings_that_are_no_options_of_a_step_are_left_out() -> None:
+    outside = {"workspace_dir": "w", "output_dir": "o", "max_concurrency": 3, "claude_timeout_s": 1}
+    for step in (claude, "type: gemini, prompt: p", "type: echo"):
+        found = options(step, run_options=outside, environment=outside)
+        assert not {*outside, "timeout_s"}.intersection(found.values)
+
+
 @pytest.mark.parametrize(
     ("name", "turns", "tools", "model", "retry", "timeout_ms"),
     [
