@@ -30,7 +30,9 @@ class Alias(NamedTuple):
 METRICS: Mapping[str, str] = MappingProxyType(
     {
         "bleu": "pipex_core.metrics.ngrams:Bleu",
+        "cer": "pipex_core.metrics.edits:CharacterErrorRate",
         "choice_match": "pipex_core.metrics.text:ChoiceMatch",
+        "chrf": "pipex_core.metrics.ngrams:Chrf",
         "contains": "pipex_core.metrics.substrings:Contains",
         "contains_all": "pipex_core.metrics.substrings:ContainsAll",
         "contains_any": "pipex_core.metrics.substrings:ContainsAny",
@@ -39,16 +41,21 @@ METRICS: Mapping[str, str] = MappingProxyType(
         "exact_match": "pipex_core.metrics.text:ExactMatch",
         "failure_rate": "pipex_core.metrics.usage:FailureRate",
         "fuzzy_match": "pipex_core.metrics.edits:FuzzyMatch",
+        "jaro_winkler": "pipex_core.metrics.edits:JaroWinkler",
         "json_valid": "pipex_core.metrics.structured:JsonValid",
         "latency": "pipex_core.metrics.usage:Latency",
+        "length_ratio": "pipex_core.metrics.lengths:LengthRatio",
         "levenshtein": "pipex_core.metrics.edits:Levenshtein",
         "normalized_match": "pipex_core.metrics.text:NormalizedMatch",
         "numeric_match": "pipex_core.metrics.numeric:NumericMatch",
+        "output_length": "pipex_core.metrics.lengths:OutputLength",
         "regex_match": "pipex_core.metrics.text:RegexMatch",
-        "rouge": "pipex_core.metrics.ngrams:Rouge",
+        "rouge": "pipex_core.metrics.rouge:Rouge",
         "starts_with": "pipex_core.metrics.substrings:StartsWith",
+        "ter": "pipex_core.metrics.ngrams:Ter",
         "token_f1": "pipex_core.metrics.text:TokenF1",
         "tokens": "pipex_core.metrics.usage:Tokens",
+        "wer": "pipex_core.metrics.edits:WordErrorRate",
     }
 )
 

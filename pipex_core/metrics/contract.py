@@ -266,14 +266,15 @@ def why_no_answer(item: MetricInput) -> Unscored | None:
     return Unscored(code="not_run", reason=f"there is no response ({item.status})")
 
 
-def best(scores: Sequence[Scored]) -> Scored:
-    """The highest of the scores against alternative references, the first of equals.
+def best(scores: Sequence[Scored], *, lowest: bool = False) -> Scored:
+    """The highest (or lowest) of the scores against alternative references, the first of equals.
 
     ``details.reference_index`` says which reference it was, where there are several.
     """
     if len(scores) == 1:
         return scores[0]
-    at = max(range(len(scores)), key=lambda index: scores[index].value)
+    pick = min if lowest else max
+    at = pick(range(len(scores)), key=lambda index: scores[index].value)
     return replace(scores[at], details={**scores[at].details, "reference_index": at})
 
 

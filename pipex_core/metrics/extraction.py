@@ -167,7 +167,7 @@ _fence: Final = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})(.*)")
 _inline_fence: Final = re.compile(r"```(?:[A-Za-z0-9]+[ ])?([^`\n]*)```")
 # A small letter counts only at the end of its line: "the answer is a dog" names no choice.
 _answer: Final = re.compile(
-    r"\b(?i:answer(?:\s+is|\s*:)\s*:?)\s*[*_(\[]{0,3}(?:([A-Z])\b(?!')|([a-z])[*_)\].]{0,4}[ \t]*$)",
+    r"\b(?i:answer(?:\s++is|\s*+:)\s*+(?::\s*+)?+)[*_(\[]{0,3}(?:([A-Z])\b(?!')|([a-z])[*_)\].]{0,4}[ \t]*$)",
     re.MULTILINE,
 )
 _boxed: Final = re.compile(r"\\boxed\{\s*(?:\\text\{)?\(?([A-Za-z])\)?\}")

@@ -1,9 +1,9 @@
-"""Overlap of n-grams: BLEU by sacrebleu, ROUGE as rouge-score computes it."""
+"""BLEU, chrF and TER as sacrebleu computes them, divided by 100."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from pipex_core.jsonvalue import Json
@@ -14,16 +14,14 @@ from pipex_core.metrics.contract import (
     OptionInfo,
     Score,
     Scored,
-    Unscored,
-    best,
     too_many_tokens,
 )
 from pipex_core.metrics.options import library_normalize_option
-from pipex_core.metrics.overlap import Overlap, shared_ngrams, shared_sentences, shared_sequence
-from pipex_core.metrics.words import normalized, rouge_words, stemmer, unicode_words
+from pipex_core.metrics.words import normalized
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.bleu import BLEUScore
+    from sacrebleu.metrics.ter import TERScore
 
 
 class Bleu:
@@ -83,12 +81,10 @@ class Bleu:
         )
 
     def score(self, item: MetricInput) -> Score:
-        output, *references = (
-            normalized(text, self._normalize) for text in (item.output or "", *item.references)
-        )
+        output, *references = _texts(item, self._normalize)
         counted: BLEUScore = self._counting.sentence_score(output, references)
         value = self._bleu(_counts(counted), of_sentence=True)
-        if not output.strip() and not all(one.strip() for one in references):
+        if _both_blank(output, references):
             value = 1.0
         return Scored(value=value, details=_counts(counted))
 
@@ -100,7 +96,7 @@ class Bleu:
         signature = self._signature(references.pop() if len(references) == 1 else varies)
         return Corpus(
             value=self._bleu(_summed([score.details for _, score in items]), of_sentence=False),
-            submetrics={"mean": math.fsum(score.value for _, score in items) / len(items)},
+            submetrics={"mean": _mean(items)},
             details={"signature": signature},
         )
 
@@ -133,130 +129,128 @@ def _summed(counts: Sequence[Mapping[str, Json]]) -> Mapping[str, Json]:
     }
 
 
-class Rouge:
-    """F-measure (or precision, or recall) of ROUGE-N, ROUGE-L or ROUGE-Lsum, as rouge-score computes it.
+class Chrf:
+    """chrF2 (with ``word_order: 2`` chrF++) of a sentence, divided by 100.
 
-    Lsum takes each line as a sentence. With several types the value is that of the first, and each
-    type is a submetric; with one type precision and recall are. Of alternative references the best
-    value counts, for each type by itself.
+    The corpus value is corpus chrF; the mean of the sentences stands beside it as ``mean``. Two empty
+    texts are worth 1, which overrides sacrebleu.
 
-    The words of rouge-score are runs of ``a-z`` and ``0-9``: a reference that has none is
-    ``not_applicable``, and ``tokenizer: unicode`` reads it. Two blank texts are worth 1.
-
-    Source: Lin 2004, https://aclanthology.org/W04-1013; rouge-score 0.1.2.
+    Source: Popović 2015, https://aclanthology.org/W15-3049, as sacrebleu implements it.
     """
 
     info = MetricInfo(
-        name="rouge",
-        summary="ROUGE, 0 to 1",
+        name="chrf",
+        summary="chrF of characters, 0 to 1",
         needs=frozenset({"output", "reference"}),
+        levels=("case", "corpus"),
         cost_class="pool",
         options={
-            "rouge_type": OptionInfo(
-                kind="str|list",
-                default="rougeL",
-                choices=(*(f"rouge{n}" for n in range(1, 10)), "rougeL", "rougeLsum"),
-                synonyms={
-                    **{f"rouge-{n}": f"rouge{n}" for n in range(1, 10)},
-                    "rouge-l": "rougeL",
-                    "rouge-L": "rougeL",
-                    "rougel": "rougeL",
-                    "rouge-lsum": "rougeLsum",
-                    "rouge-Lsum": "rougeLsum",
-                    "rougelsum": "rougeLsum",
-                },
-            ),
-            "use_stemmer": OptionInfo(kind="bool", default=True),
-            "field": OptionInfo(
-                kind="str",
-                default="f",
-                choices=("f", "p", "r"),
-                synonyms={"fmeasure": "f", "precision": "p", "recall": "r"},
-            ),
-            "tokenizer": OptionInfo(kind="str", default="rouge", choices=("rouge", "unicode")),
+            "char_order": OptionInfo(kind="int", default=6, least=1),
+            "word_order": OptionInfo(kind="int", default=0, least=0),
+            "beta": OptionInfo(kind="int", default=2, least=1),
             "normalize": library_normalize_option,
         },
-        libraries=("nltk",),  # its stemmer; the rest is ours
+        libraries=("sacrebleu",),
     )
 
     def __init__(
         self,
         *,
-        rouge_type: str | Sequence[str] = "rougeL",
-        use_stemmer: bool = True,
-        field: str = "f",
-        tokenizer: str = "rouge",
+        char_order: int = 6,
+        word_order: int = 0,
+        beta: int = 2,
         normalize: str = "none",
     ) -> None:
-        self._types = (rouge_type,) if isinstance(rouge_type, str) else tuple(rouge_type)
-        if not self._types:
-            raise ValueError("rouge_type names no type")
-        self._kernels = {kind: _kernel(kind) for kind in self._types}
-        self._quadratic = any(kind.startswith("rougeL") for kind in self._types)
-        self._field = field
-        self._split = rouge_words if tokenizer == "rouge" else unicode_words
+        from sacrebleu.metrics.chrf import CHRF
+
+        self._chrf = CHRF(char_order=char_order, word_order=word_order, beta=beta)
         self._normalize = normalize
-        self._stems = stemmer() if use_stemmer else None
 
     def score(self, item: MetricInput) -> Score:
-        output, *references = (
-            _Text(normalized(text, self._normalize), self._words)
-            for text in (item.output or "", *item.references)
-        )
-        wordless = [not one.words and not one.blank for one in references]
-        if all(wordless):
-            hint = "the reference has no word that ROUGE reads; set tokenizer: unicode"
-            return Unscored(code="not_applicable", reason=hint)
-        if self._quadratic:
-            refused = too_many_tokens(*(len(text.words) for text in (output, *references)))
-            if refused is not None:
-                return refused
-        scores = {
-            kind: best([self._one(kernel, output, one) for one in references])
-            for kind, kernel in self._kernels.items()
-        }
-        first = scores[self._types[0]]
-        if len(scores) == 1:
-            return first
-        parts = {kind: score.value for kind, score in scores.items()}
-        return replace(first, submetrics=parts)
+        output, *references = _texts(item, self._normalize)
+        if _both_blank(output, references):
+            return Scored(value=1.0)
+        return Scored(value=float(self._chrf.sentence_score(output, references).score) / 100)
 
-    def _one(self, kernel: "_Kernel", output: "_Text", reference: "_Text") -> Scored:
-        both_blank = output.blank and reference.blank
-        found = Overlap(1.0, 1.0) if both_blank else kernel(reference, output)
-        values = {"f": found.f_measure, "p": found.precision, "r": found.recall}
+    def aggregate(self, items: Sequence[tuple[MetricInput, Scored]]) -> Corpus | None:
+        if not items:
+            return None
+        texts = [_texts(item, self._normalize) for item, _ in items]
+        outputs = [output for output, *_ in texts]
+        # One list per position; None where a case has fewer references than others.
+        streams = list(zip_longest(*(references for _, *references in texts)))
+        whole = self._chrf.corpus_score(outputs, streams)
+        return Corpus(value=float(whole.score) / 100, submetrics={"mean": _mean(items)})
+
+
+class Ter:
+    """Translation edit rate: edits, shifts of phrases included, by the length of the reference.
+
+    1 is as many edits as the reference has words, and more is possible. The corpus value is all edits by
+    all lengths; the mean of the sentences stands beside it as ``mean``.
+
+    Source: Snover 2006, https://aclanthology.org/2006.amta-papers.25, as sacrebleu implements it.
+    """
+
+    info = MetricInfo(
+        name="ter",
+        summary="translation edit rate, 0 is best",
+        range=(0.0, math.inf),
+        direction="lower",
+        needs=frozenset({"output", "reference"}),
+        levels=("case", "corpus"),
+        cost_class="pool",
+        options={
+            "normalized": OptionInfo(kind="bool", default=False),
+            "no_punct": OptionInfo(kind="bool", default=False),
+            "case_sensitive": OptionInfo(kind="bool", default=False),
+            "normalize": library_normalize_option,
+        },
+        skewed=True,
+        libraries=("sacrebleu",),
+    )
+
+    def __init__(
+        self,
+        *,
+        normalized: bool = False,
+        no_punct: bool = False,
+        case_sensitive: bool = False,
+        normalize: str = "none",
+    ) -> None:
+        from sacrebleu.metrics.ter import TER
+
+        self._ter = TER(normalized=normalized, no_punct=no_punct, case_sensitive=case_sensitive)
+        self._normalize = normalize
+
+    def score(self, item: MetricInput) -> Score:
+        output, *references = _texts(item, self._normalize)
+        refused = too_many_tokens(*(len(text.split()) for text in (output, *references)))
+        if refused is not None:
+            return refused
+        found: TERScore = self._ter.sentence_score(output, references)
         return Scored(
-            value=values[self._field],
-            submetrics={"precision": found.precision, "recall": found.recall},
+            value=float(found.score) / 100,
+            details={"edits": found.num_edits, "ref_length": found.ref_length},
         )
 
-    def _words(self, text: str) -> list[str]:
-        words = self._split(text)
-        return words if self._stems is None else self._stems(words)
+    def aggregate(self, items: Sequence[tuple[MetricInput, Scored]]) -> Corpus | None:
+        if not items:
+            return None
+        edits = math.fsum(score.details["edits"] for _, score in items)
+        length = math.fsum(score.details["ref_length"] for _, score in items)
+        # As sacrebleu: any answer to empty references is 100 % wrong.
+        value = edits / length if length else float(edits > 0)
+        return Corpus(value=value, submetrics={"mean": _mean(items)})
 
 
-class _Text:
-    """A text with its words, and with the words of its lines when somebody asks."""
-
-    def __init__(self, text: str, words_of: Callable[[str], list[str]]) -> None:
-        self._text = text
-        self._words_of = words_of
-        self.words = words_of(text)
-        self.blank = not text.strip()
-
-    def lines(self) -> list[list[str]]:
-        return [self._words_of(line) for line in self._text.split("\n") if line]
+def _texts(item: MetricInput, form: str) -> list[str]:
+    return [normalized(text, form) for text in (item.output or "", *item.references)]
 
 
-_Kernel = Callable[[_Text, _Text], Overlap]
+def _both_blank(output: str, references: Sequence[str]) -> bool:
+    return not output.strip() and not all(one.strip() for one in references)
 
 
-def _kernel(kind: str) -> _Kernel:
-    match kind:
-        case "rougeL":
-            return lambda reference, output: shared_sequence(reference.words, output.words)
-        case "rougeLsum":
-            return lambda reference, output: shared_sentences(reference.lines(), output.lines())
-        case _:
-            n = int(kind.removeprefix("rouge"))
-            return lambda reference, output: shared_ngrams(reference.words, output.words, n=n)
+def _mean(items: Sequence[tuple[MetricInput, Scored]]) -> float:
+    return math.fsum(score.value for _, score in items) / len(items)

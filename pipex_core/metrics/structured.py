@@ -59,7 +59,8 @@ def repaired(text: str) -> tuple[Json] | None:
     return None
 
 
-_string: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# A string that is not closed lasts to the end, so that no part of the text is read twice.
+_string: Final = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _slip: Final = re.compile(r",(?=\s*[\]}])|\b(?:None|True|False)\b")
 _as_json: Final = {",": "", "None": "null", "True": "true", "False": "false"}
 

@@ -55,11 +55,11 @@ codes = {
     "judge_parse", "judge_abstained", "metric_error", "metric_timeout", "metric_crash", "too_large",
     "bad_reference", "budget",
 }  # fmt: skip
-similarities = sorted(
-    {
-        "exact_match", "normalized_match", "fuzzy_match", "levenshtein", "token_f1", "bleu", "rouge",
-    }
-)  # fmt: skip
+similarities = [
+    "bleu", "chrf", "exact_match", "fuzzy_match", "jaro_winkler", "length_ratio", "levenshtein",
+    "normalized_match", "rouge", "token_f1",
+]  # fmt: skip
+error_rates = ["cer", "ter", "wer"]
 
 
 @pytest.fixture(params=sorted(METRICS))
@@ -138,6 +138,19 @@ def test_one_empty_text_is_the_worst_that_a_similarity_can_be(name: str) -> None
         found = score_item(entry_of(name), full(output, reference))
         assert isinstance(found, Scored)
         assert found.value == 0.0
+
+
+@pytest.mark.parametrize("name", error_rates)
+def test_an_error_rate_is_0_for_equal_texts_and_1_where_one_is_empty(name: str) -> None:
+    for output, reference, expected in (
+        ("", "", 0.0),
+        ("fox", "fox", 0.0),
+        ("", "fox", 1.0),
+        ("fox", "", 1.0),
+    ):
+        found = score_item(entry_of(name), full(output, reference))
+        assert isinstance(found, Scored)
+        assert found.value == expected, (output, reference)
 
 
 @pytest.mark.parametrize("name", [*similarities, "contains", "numeric_match", "choice_match"])

@@ -1,4 +1,4 @@
-"""BLEU against sacrebleu: sentences, several references, smoothing, and the corpus."""
+"""BLEU, chrF and TER against sacrebleu: sentences, several references, and the corpus."""
 
 import random
 from typing import Any
@@ -109,3 +109,37 @@ def test_several_references_follow_the_rule_of_sacrebleu() -> None:
     streams = [[references[at] for _, references in made] for at in range(3)]
     expected = sacrebleu.corpus_bleu([output for output, _ in made], streams).score / 100
     assert whole.value == pytest.approx(expected, abs=1e-12)
+
+
+others: list[tuple[Json, Any]] = [
+    ("chrf", sacrebleu.CHRF()),
+    ({"type": "chrf", "word_order": 2}, sacrebleu.CHRF(word_order=2)),
+    ({"type": "chrf", "char_order": 4, "beta": 1}, sacrebleu.CHRF(char_order=4, beta=1)),
+    ("ter", sacrebleu.TER()),
+    (
+        {"type": "ter", "normalized": True, "no_punct": True, "case_sensitive": True},
+        sacrebleu.TER(normalized=True, no_punct=True, case_sensitive=True),
+    ),
+]
+
+
+@pytest.mark.parametrize("references", [1, 3])
+@pytest.mark.parametrize(("raw", "theirs"), others)
+def test_chrf_and_ter_equal_sacrebleu(raw: Json, theirs: Any, references: int) -> None:
+    entry = entry_of(raw)
+    made = pairs(500 if references == 1 else 100, references=references)
+    scored = []
+    for output, wanted in made:
+        item = answer(output, *wanted)
+        found = score_item(entry, item)
+        assert isinstance(found, Scored)
+        expected = theirs.sentence_score(output, wanted).score / 100
+        assert found.value == pytest.approx(expected, abs=1e-12)
+        scored.append((item, found))
+    whole = corpus_value(entry, scored)
+    assert isinstance(whole, Corpus)
+    streams = [[wanted[at] for _, wanted in made] for at in range(references)]
+    expected = theirs.corpus_score([output for output, _ in made], streams).score / 100
+    assert whole.value == pytest.approx(expected, abs=1e-12)
+    mean = sum(found.value for _, found in scored) / len(scored)
+    assert whole.submetrics["mean"] == pytest.approx(mean, abs=1e-12)

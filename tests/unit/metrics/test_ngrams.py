@@ -83,8 +83,29 @@ def test_the_signature_says_when_the_number_of_references_varies() -> None:
     assert str(found.details["signature"]).startswith("nrefs:var|")
 
 
-def test_a_suite_without_scores_has_no_bleu() -> None:
-    assert corpus_value(entry_of("bleu"), []) is None
+@pytest.mark.parametrize("raw", ["bleu", "chrf", "ter"])
+def test_a_suite_without_scores_has_no_corpus_value(raw: str) -> None:
+    assert corpus_value(entry_of(raw), []) is None
+
+
+def test_cases_of_one_suite_may_have_different_numbers_of_references() -> None:
+    # The second case alone decides: its first reference is the answer.
+    found = corpus("chrf", ("a cat", "a cat"), ("a dog", "a dog", "a bird"))
+    assert found.value == pytest.approx(1.0)
+
+
+def test_ter_by_hand() -> None:
+    # One word is missing of six; then one phrase stands elsewhere, which is one shift of four words.
+    assert value("ter", "the cat sat on mat", "the cat sat on the mat") == pytest.approx(1 / 6)
+    assert value("ter", "c d a b", "a b c d") == pytest.approx(1 / 4)
+    assert value("ter", "a b c d e", "x") == 5.0
+    assert corpus("ter", ("a b", "a b"), ("x y", "a b c")).value == pytest.approx(3 / 5)
+    assert corpus("ter", ("a", ""), ("", "")).value == 1.0
+    assert corpus("ter", ("", ""), ("", "")).value == 0.0
+
+
+def test_ter_refuses_long_texts() -> None:
+    assert code("ter", "a " * 20_001, "a") == "too_large"
 
 
 @pytest.mark.parametrize(
