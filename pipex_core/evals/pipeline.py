@@ -60,7 +60,7 @@ class PipelineTarget:
     def bindings(self) -> Mapping[str, Json]:
         """What is bound, for people."""
         bound = {"model": self.model, "inputs": dict(self.inputs), **self.options}
-        return {name: value for name, value in bound.items() if value}
+        return {name: value for name, value in bound.items() if value is not None and value != {}}
 
     @property
     def digest(self) -> str:

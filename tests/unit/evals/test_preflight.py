@@ -1,0 +1,148 @@
+"""All that is wrong with an evaluation is said at once, before anything is called."""
+
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from pipex_core.errors import SpecError
+from pipex_core.evals.answers import Answer
+from pipex_core.evals.gatefile import gate_of
+from pipex_core.evals.job import RunOptions, expected_text
+from pipex_core.evals.preflight import dry_run
+from pipex_core.evals.suite import SuiteDefaults
+from pipex_core.llm.cost import Budget
+from pipex_core.llm.prices import PriceTable
+from tests.fakes.evaluation import capital_suite, case, job, prompt, recorded
+from tests.fakes.world import prices, problems_of
+
+
+def refused(**fields: Any) -> list[str]:
+    with pytest.raises(SpecError) as refusal:
+        job(**fields)
+    return problems_of(refusal.value)
+
+
+def nothing(_: Any) -> Answer | None:
+    return None
+
+
+def test_all_problems_are_told_at_once() -> None:
+    cases = [case("de", metrics=("exact_mach",)), case("fr")]
+    codes = refused(
+        suite=capital_suite(cases),
+        metrics=["rogue", {"type": "exact_match", "ignore_cas": True}],
+        target=replace(prompt, prompt="{{ input "),
+    )
+    assert sorted(codes) == ["bad_option", "expression_syntax", "unknown_metric", "unknown_metric"]
+
+
+def test_an_evaluation_without_metrics_is_refused() -> None:
+    assert refused(suite=capital_suite(defaults=SuiteDefaults())) == ["missing_field"]
+
+
+def test_a_rule_about_a_metric_that_the_run_has_not_is_refused() -> None:
+    rules = [{"metric": "exact_mach", "kind": "threshold", "value": 0.5}]
+    assert refused(gate=gate_of({"rules": rules})) == ["unknown_metric"]
+
+
+def test_a_rule_about_a_metric_of_single_cases_is_accepted() -> None:
+    cases = [case("de", metrics=("token_f1",)), case("fr", metrics=("token_f1",))]
+    rules = [{"metric": "token_f1", "kind": "threshold", "value": 0.5}]
+    made = job(capital_suite(cases), gate=gate_of({"rules": rules}))
+    assert [facts.name for facts in made.facts()] == ["exact_match", "token_f1"]
+
+
+def test_metrics_and_repeats_of_the_run_win_over_those_of_the_suite() -> None:
+    suite = capital_suite(defaults=SuiteDefaults(metrics=("exact_match",), repeats=3))
+    assert len(job(suite).units()) == 15
+    made = job(suite, metrics=["token_f1:0.8"], repeats=1)
+    assert len(made.units()) == 5
+    assert [(entry.name, entry.threshold) for entry in made.metrics] == [("token_f1", 0.8)]
+
+
+def test_the_digests_follow_what_they_name() -> None:
+    made = job()
+    retagged = capital_suite([case(name, tags=("x",)) for name in ("de", "es", "fr", "it", "pt")])
+    assert job(retagged).suite_digest == made.suite_digest
+    assert job(retagged).plan_digest != made.plan_digest
+    assert job(metrics=["token_f1"]).plan_digest != made.plan_digest
+    assert job(repeats=2).plan_digest != made.plan_digest
+    assert job(options={"max_concurrency": 1}).plan_digest == made.plan_digest
+
+
+def test_leaving_cases_out_makes_a_subset() -> None:
+    suite = capital_suite()
+    assert not job(suite).is_subset
+    assert job(suite, cases=suite.cases[:2]).is_subset
+
+
+def test_a_plan_tells_what_would_be_asked_and_asks_nothing() -> None:
+    made = job(repeats=2)
+    keys = [unit.key for unit in made.units()]
+    plan = dry_run(
+        made,
+        carried=lambda unit: Answer(status="ok") if unit.key == keys[0] else None,
+        done=lambda unit: Answer(status="ok") if unit.key in keys[1:3] else None,
+    )
+    assert plan.as_json() == {
+        "rows": 10,
+        "carried": 1,
+        "done": 2,
+        "to_ask": 7,
+        "scores": 10,
+        "max_cost_usd": None,
+        "warnings": [],
+    }
+
+
+def test_the_bound_of_the_cost_is_the_sum_over_the_calls_to_come() -> None:
+    made = job(target=replace(prompt, model="priced", max_tokens=100_000))
+    table = PriceTable.from_text(prices)
+    plan = dry_run(made, carried=nothing, done=nothing, prices=table)
+    # 100 000 output tokens at 5 USD per million and a few input tokens, five times.
+    assert plan.max_cost_usd == pytest.approx(2.5, rel=0.01)
+    assert [code for code, _ in plan.warnings] == ["no_budget"]
+    capped = job(target=made.target, options={"budget": Budget(max_calls=3)})
+    assert not dry_run(capped, carried=nothing, done=nothing, prices=table).warnings
+
+
+def test_a_case_whose_prompt_has_no_value_costs_nothing() -> None:
+    made = job(target=replace(prompt, model="priced", prompt="{{ nothing }}"))
+    plan = dry_run(made, carried=nothing, done=nothing, prices=PriceTable.from_text(prices))
+    assert plan.max_cost_usd == 0.0
+
+
+def test_a_run_that_asks_nothing_costs_nothing_whatever_the_target() -> None:
+    plan = dry_run(job(target=recorded()), carried=lambda _: Answer(status="ok"), done=nothing)
+    assert (plan.to_ask, plan.max_cost_usd) == (0, 0.0)
+
+
+def test_concurrency_below_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        RunOptions(max_concurrency=0)
+
+
+@pytest.mark.parametrize(
+    ("expected", "text"),
+    [
+        (None, None),
+        ("", ""),
+        ("Paris", "Paris"),
+        (["a", "b"], '["a","b"]'),
+        ({"a": 1}, '{"a":1}'),
+        ({"$value": "x"}, "x"),
+    ],
+)
+def test_the_reference_is_shown_as_text(expected: Any, text: str | None) -> None:
+    assert expected_text(case("x", expected_output=expected)) == text
+
+
+def test_the_context_stands_in_a_row_as_its_hash() -> None:
+    made = job(capital_suite([case("de", context="a text"), case("fr", context=("a", "b"))]))
+    rows = [made.row_of(unit, Answer(status="ok", text="x")) for unit in made.units()]
+    assert [row.context_sha256 for row in rows] == [
+        sha256(b"a text").hexdigest(),
+        sha256(b"a\n\nb").hexdigest(),
+    ]
