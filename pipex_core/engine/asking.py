@@ -6,9 +6,9 @@ from pipex_core.engine.calls import CountedLog, JournalCallLog
 from pipex_core.engine.execution import Execution
 from pipex_core.engine.fold import Unit
 from pipex_core.errors import ProviderError
-from pipex_core.llm.client import NullCallLog, Reply
+from pipex_core.llm.client import Reply
 from pipex_core.llm.limits import RetryPolicy
-from pipex_core.llm.provider import CallLog, Request
+from pipex_core.llm.provider import Request
 from pipex_core.steps.contract import Answer, Tokens
 
 falls_back_after = frozenset({"overloaded", "server_error", "circuit_open", "not_found"})
@@ -43,13 +43,8 @@ class Asking:
         self._retry = retry
         self._deadline = deadline
         self._use_cache = use_cache
-        self._journal_log = (
-            None
-            if execution.journal is None
-            else JournalCallLog(execution.journal, unit, before=before)
-        )
-        log: CallLog = self._journal_log or NullCallLog(unit)
-        self._log = CountedLog(log)
+        self._journalled = JournalCallLog(execution.journal, unit, before=before)
+        self._log = CountedLog(self._journalled)
         self._ledger = execution.ledger.child()
         self._told_divergence = False
         self.attempts = 0
@@ -105,7 +100,7 @@ class Asking:
         return reply
 
     def _tell_divergence(self) -> None:
-        found = None if self._journal_log is None else self._journal_log.divergence
+        found = self._journalled.divergence
         if found is not None and not self._told_divergence:
             self._told_divergence = True
             self._execution.warn("replay_divergence", found.message, step=self._path)

@@ -1,6 +1,7 @@
 """One run in progress: what all of its steps share, and the limits that they count against."""
 
 import asyncio
+import posixpath
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,7 +10,7 @@ from pipex_core.engine.fold import Unit
 from pipex_core.engine.journal import Journal
 from pipex_core.engine.records import RunWarning, StepRecord
 from pipex_core.engine.recovery import OnFailure
-from pipex_core.engine.services import Services
+from pipex_core.engine.services import Places, Services
 from pipex_core.engine.view import View
 from pipex_core.errors import ErrorRecord, StepError
 from pipex_core.expressions.evaluate import Mode
@@ -126,7 +127,7 @@ class Execution:
     Attributes:
         run_id: Of the root run.
         unit_prefix: What stands in front of step paths in the journal, such as ``case:q17#0/``.
-        journal: None when nothing is kept.
+        journal: Where every step and call is written.
         ledger: Budget that every call must fit in.
         options: Strongest layer of options, by name.
         depth: 0 at the root; a child is one deeper.
@@ -137,7 +138,7 @@ class Execution:
         run_steps: Executes the steps of a plan; made by the scheduler.
         warnings: Of the whole run, in order; shared by all its parts.
         top: Name of the top-level step that this belongs to, or None at the top.
-        stop: Done when the run is to stop, with the reason; None when nobody can stop it.
+        stops: What stops the run as soon as one of them is done, with the reason.
     """
 
     services: Services
@@ -147,7 +148,7 @@ class Execution:
     sink: EventSink
     workspace: Workspace
     run_steps: "Callable[[Execution, View, str], Coroutine[Any, Any, Ran]]"
-    journal: Journal | None = None
+    journal: Journal
     unit_prefix: str = ""
     options: Mapping[str, Json] = field(default_factory=dict)
     depth: int = 0
@@ -158,7 +159,7 @@ class Execution:
     max_concurrency: int = 1
     warnings: list[RunWarning] = field(default_factory=list)
     top: str | None = None
-    stop: "asyncio.Future[ErrorRecord] | None" = None
+    stops: "tuple[asyncio.Future[ErrorRecord], ...]" = ()
 
     @property
     def is_nested(self) -> bool:
@@ -179,8 +180,6 @@ class Execution:
 
     def unit(self, path: str) -> Unit:
         """What the journal knew of a step when the run was opened; an empty one when nothing."""
-        if self.journal is None:
-            return Unit()
         return self.journal.state.unit(self.unit_prefix + path)
 
     def warn(self, code: str, message: str, *, step: str | None) -> None:
@@ -207,3 +206,54 @@ class Execution:
             chain=self.chain if file is None else (*self.chain, file),
             top=self.top or top,
         )
+
+
+def execution_of(  # noqa: PLR0913 - a plan, what it runs with, and what it is part of
+    plan: Plan,
+    *,
+    services: Services,
+    run_id: str,
+    journal: Journal,
+    ledger: Ledger,
+    sink: EventSink,
+    run_steps: "Callable[[Execution, View, str], Coroutine[Any, Any, Ran]]",
+    options: Mapping[str, Json],
+    unit_prefix: str = "",
+    allow_paths: Sequence[str] = (),
+    max_concurrency: int | None = None,
+) -> Execution:
+    """The execution of a root plan: its folders, its limits, its options.
+
+    The arguments are those of ``Execution``; ``max_concurrency`` is the workflow's own when None.
+    """
+    spec = plan.spec
+    limits = spec.get("resource_limits", {})
+    file = spec.source.file
+
+    def folder(name: str) -> str:
+        layers = (options, spec.fields, spec.get("defaults", {}), services.settings)
+        return str(next((layer[name] for layer in layers if layer.get(name)), "."))
+
+    places = Places(
+        workspace=folder("workspace_dir"),
+        output=folder("output_dir"),
+        beside=(posixpath.dirname(file) or ".") if file else None,
+        allowed=tuple(allow_paths),
+    )
+    most = StepLimit(limits.get("max_total_steps", most_steps), is_of_run=True)
+    return Execution(
+        services=services,
+        run_id=run_id,
+        plan=plan,
+        ledger=ledger,
+        sink=sink,
+        workspace=services.workspace(places),
+        run_steps=run_steps,
+        journal=journal,
+        unit_prefix=unit_prefix,
+        options=options,
+        max_depth=limits.get("max_depth", deepest),
+        chain=(file,) if file else (),
+        limits=(most,),
+        max_concurrency=max_concurrency or plan.max_concurrency,
+    )

@@ -56,7 +56,7 @@ async def execute_step(
     """
     path = prefix + step.name
     known = execution.unit(path)
-    if known.is_finished and known.end is not None and execution.journal is not None:
+    if known.is_finished and known.end is not None:
         return StepRecord.from_stored(execution.journal.value("result", known.end))
     return await _Run(step, path, view, execution, known).record()
 
@@ -182,10 +182,9 @@ class _Run:
     # -- doing
 
     def _begin(self) -> None:
-        if self._execution.journal is not None:
-            self._execution.journal.append_soon(
-                {"t": "unit_begin", "unit": self._unit, "attempt": self._attempt}
-            )
+        self._execution.journal.append_soon(
+            {"t": "unit_begin", "unit": self._unit, "attempt": self._attempt}
+        )
         self._execution.sink.emit("attempt_started", step=self._path, data={"attempt": self._tries})
 
     async def _once(self) -> Outcome:
@@ -342,8 +341,6 @@ class _Run:
     async def _journalled(self, record: StepRecord) -> StepRecord:
         """The record once it is durable, or the record of why it cannot be."""
         journal = self._execution.journal
-        if journal is None:
-            return record
         try:
             end: dict[str, Json] = {
                 "t": "unit_end",

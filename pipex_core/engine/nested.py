@@ -36,9 +36,8 @@ async def run_child(
     plan, child = _opened(wanted, step, path, execution)
     start = _view(wanted, plan.spec, view)
     clock = execution.services.clock
-    if wanted.timeout_s is not None:
-        until = clock.monotonic() + wanted.timeout_s
-        child = replace(child, deadline=min(until, child.deadline or until))
+    until = clock.monotonic() + wanted.timeout_s
+    child = replace(child, deadline=min(until, child.deadline or until))
     ran = await within(
         clock,
         wanted.timeout_s,

@@ -6,19 +6,18 @@ has a scope of its own in the journal of the run, so that steps in different pro
 one another, and a repeated step goes on where its scope ends.
 """
 
-import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipex_core.engine.execution import Execution, StepLimit, deepest, most_steps
+from pipex_core.engine.execution import Execution, execution_of
 from pipex_core.engine.executor import execute_step
 from pipex_core.engine.journal import Journal, open_journal
 from pipex_core.engine.keeping import header_of
 from pipex_core.engine.records import RunWarning, StepRecord
 from pipex_core.engine.runner import budget_of
 from pipex_core.engine.schedule import run_steps
-from pipex_core.engine.services import Places, Services
+from pipex_core.engine.services import Services
 from pipex_core.engine.view import View, run_names
 from pipex_core.errors import ConfigError
 from pipex_core.jsonvalue import Json, digest
@@ -141,36 +140,19 @@ def _execution(
     services: Services,
     values: Mapping[str, Json],
 ) -> Execution:
-    spec = plan.spec
-    limits = spec.get("resource_limits", {})
-    file = spec.source.file
-
-    def place(option: str) -> str:
-        layers = (values, spec.fields, spec.get("defaults", {}), services.settings)
-        return str(next((layer[option] for layer in layers if layer.get(option)), "."))
-
-    places = Places(
-        workspace=place("workspace_dir"),
-        output=place("output_dir"),
-        beside=(posixpath.dirname(file) or ".") if file else None,
-    )
-    most = StepLimit(limits.get("max_total_steps", most_steps), is_of_run=True)
-    most.count = len(before.records)
-    return Execution(
+    execution = execution_of(
+        plan,
         services=services,
         run_id=before.run_id,
-        plan=plan,
+        journal=journal,
         ledger=_ledger(plan, before.records, journal),
         sink=sink,
-        workspace=services.workspace(places),
         run_steps=run_steps,
-        journal=journal,
         options=values,
-        max_depth=limits.get("max_depth", deepest),
-        chain=(file,) if file else (),
-        limits=(most,),
-        max_concurrency=plan.max_concurrency,
     )
+    for limit in execution.limits:
+        limit.count = len(before.records)
+    return execution
 
 
 def _ledger(plan: Plan, records: Sequence[StepRecord], journal: Journal) -> Ledger:

@@ -77,11 +77,6 @@ class StepRecord:
         """Whether later steps may count on it: succeeded, or skipped by its condition."""
         return self.status != "failed"
 
-    @property
-    def value(self) -> Json:
-        """What the step stands for: its data if not null, else its text."""
-        return self.text if self.data is None else self.data
-
     def as_json(self) -> dict[str, Json]:
         """The record of section 16.1."""
         return {

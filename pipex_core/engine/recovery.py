@@ -145,13 +145,14 @@ def decide(failure: Failure) -> Action:
 
 def strategy_of(action: Action) -> str:
     """The action by the name that journals and reports use."""
-    match action:
-        case RetryStep():
-            return "retry_step"
-        case SkipStep():
-            return "skip_step"
-        case FailPipeline():
-            return "fail_pipeline"
+    return _strategies[type(action)]
+
+
+_strategies: Final[Mapping[type[Action], str]] = {
+    RetryStep: "retry_step",
+    SkipStep: "skip_step",
+    FailPipeline: "fail_pipeline",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,20 +5,20 @@ case of an evaluation) writes into that one's journal, under a prefix, and leave
 """
 
 import asyncio
-import posixpath
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from pipex_core.engine.execution import Execution, Ran, StepLimit, deepest, most_steps
+from pipex_core.engine.execution import Execution, Ran, execution_of
 from pipex_core.engine.journal import Journal
-from pipex_core.engine.keeping import Keeper, Opened, Wanted, open_run
+from pipex_core.engine.keeping import Keeper
 from pipex_core.engine.nested import outputs_of
+from pipex_core.engine.opening import Opened, Wanted, open_run
 from pipex_core.engine.records import RunError, RunResult, RunStatus, StepRecord
 from pipex_core.engine.schedule import AfterStep, run_steps
-from pipex_core.engine.services import Places, Services
+from pipex_core.engine.services import Services
 from pipex_core.engine.view import View, run_names
 from pipex_core.errors import ErrorRecord, ExpressionError, SpecError, StoreError
 from pipex_core.jsonvalue import Json
@@ -180,43 +180,19 @@ class _Run:
     # -- the parts of a run
 
     def _execution(self, run_id: str, journal: Journal, unit_prefix: str) -> Execution:
-        spec, services = self._plan.spec, self._services
-        limits = spec.get("resource_limits", {})
-        file = spec.source.file
-        places = Places(
-            workspace=self._place("workspace_dir"),
-            output=self._place("output_dir"),
-            beside=(posixpath.dirname(file) or ".") if file else None,
-            allowed=tuple(self._options.allow_paths),
-        )
-        most = StepLimit(limits.get("max_total_steps", most_steps), is_of_run=True)
-        return Execution(
-            services=services,
+        return execution_of(
+            self._plan,
+            services=self._services,
             run_id=run_id,
-            plan=self._plan,
-            ledger=self._ledger,
-            sink=self._sink,
-            workspace=services.workspace(places),
-            run_steps=run_steps,
             journal=journal,
             unit_prefix=unit_prefix,
+            ledger=self._ledger,
+            sink=self._sink,
+            run_steps=run_steps,
             options=self._options.values,
-            max_depth=limits.get("max_depth", deepest),
-            chain=(file,) if file else (),
-            limits=(most,),
-            max_concurrency=self._options.max_concurrency or self._plan.max_concurrency,
+            allow_paths=self._options.allow_paths,
+            max_concurrency=self._options.max_concurrency,
         )
-
-    def _place(self, name: str) -> str:
-        """A folder by precedence: option of the run, workflow, its defaults, setting."""
-        spec = self._plan.spec
-        layers = (
-            self._options.values,
-            spec.fields,
-            spec.get("defaults", {}),
-            self._services.settings,
-        )
-        return str(next((layer[name] for layer in layers if layer.get(name)), "."))
 
     def _view(self, run_id: str, started: datetime) -> View:
         return View.first(self._plan.spec, self._inputs, run=run_names(run_id, started))
@@ -347,29 +323,25 @@ async def _stopping(
 ) -> AsyncIterator[Execution]:
     """The execution with what can stop it: somebody's wish, and the run's own time limit."""
     limit_s = spec.get("resource_limits", {}).get("max_execution_time_s")
-    reason: asyncio.Future[ErrorRecord] = asyncio.get_running_loop().create_future()
     clock = execution.services.clock
     watchers = []
     if stop is not None:
         cancelled = ErrorRecord(code="cancelled", message="the run was interrupted")
-        watchers.append(_tell(reason, stop.wait(), cancelled))
+        watchers.append(_reason(stop.wait(), cancelled))
     if limit_s is not None:
         too_long = f"the run took longer than max_execution_time_s, {limit_s:g} s"
         exceeded = ErrorRecord(code="limit_exceeded", message=too_long)
-        watchers.append(_tell(reason, clock.sleep(limit_s), exceeded))
-    tasks = [asyncio.ensure_future(watcher) for watcher in watchers]
+        watchers.append(_reason(clock.sleep(limit_s), exceeded))
+    tasks = tuple(asyncio.ensure_future(watcher) for watcher in watchers)
     deadline = None if limit_s is None else clock.monotonic() + limit_s
     try:
-        yield replace(execution, stop=reason if tasks else None, deadline=deadline)
+        yield replace(execution, stops=tasks, deadline=deadline)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _tell(
-    reason: "asyncio.Future[ErrorRecord]", event: Awaitable[object], error: ErrorRecord
-) -> None:
+async def _reason(event: Awaitable[object], error: ErrorRecord) -> ErrorRecord:
     await event
-    if not reason.done():
-        reason.set_result(error)
+    return error

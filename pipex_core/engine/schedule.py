@@ -8,7 +8,7 @@ so its result does not depend on timing.
 import asyncio
 import heapq
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 from pipex_core.engine.execution import Execution, Ran
 from pipex_core.engine.executor import execute_step
@@ -66,17 +66,15 @@ class _Schedule:
         self._order: list[str] = []
         self._failed: StepRecord | None = None
         # Steps of a child are cancelled with the step around them.
-        stop = execution.stop if execution.depth == 0 else None
-        self._stops = () if stop is None else (stop,)
+        self._stops = execution.stops if execution.depth == 0 else ()
 
     async def run(self) -> Ran:
         """All records."""
         try:
             self._start()
             while self._running and not self._is_over():
-                done, _ = await asyncio.wait(
-                    [*self._running, *self._stops], return_when=asyncio.FIRST_COMPLETED
-                )
+                waited: set[asyncio.Future[Any]] = {*self._running, *self._stops}
+                done, _ = await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
                 ended = [task for task in self._running if task in done]
                 for task in sorted(ended, key=self._running.__getitem__):
                     await self._end(self._running.pop(task), task.result())

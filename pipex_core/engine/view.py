@@ -5,7 +5,7 @@ give the same view, whether they come from memory, a journal or another process.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pipex_core.engine.records import StepRecord
@@ -84,15 +84,6 @@ class View:
             step=own,
             now=now,
         )
-
-    def as_json(self) -> dict[str, Json]:
-        """The view as JSON, to be sent to another process."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Json]) -> "View":
-        """The view that ``as_json`` wrote."""
-        return cls(**data)
 
 
 def run_names(run_id: str, started: datetime) -> dict[str, Json]:

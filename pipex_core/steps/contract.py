@@ -84,7 +84,7 @@ class ChildRun:
             value, its inputs.
         max_depth: Deepest nesting allowed below this step, or None for what is inherited.
         max_total_steps: Steps that may be executed below this step, or None.
-        timeout_s: Wall deadline of the child, or None.
+        timeout_s: Wall deadline of the child.
     """
 
     file: str | None
@@ -92,7 +92,7 @@ class ChildRun:
     inherit: bool = False
     max_depth: int | None = None
     max_total_steps: int | None = None
-    timeout_s: float | None = None
+    timeout_s: float = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

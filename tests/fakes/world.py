@@ -85,9 +85,15 @@ class SeenProvider:
         self.estimate = inner.estimate
         self.aclose = inner.aclose
         self.sent: list[Request] = []
+        self._first = asyncio.Event()
+
+    async def first_call(self) -> None:
+        """Return once a request was sent."""
+        await self._first.wait()
 
     async def complete(self, request: Request) -> Response:
         self.sent.append(request)
+        self._first.set()
         return await self._inner.complete(request)
 
 

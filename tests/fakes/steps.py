@@ -1,0 +1,90 @@
+"""A context for one step, made by hand: what it asks for is scripted, what it says is remembered."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipex_core.expressions.scope import Scope
+from pipex_core.llm.attempt import CallWarning
+from pipex_core.llm.client import Reply
+from pipex_core.llm.provider import Request, Response, Usage
+from pipex_core.ports import Workspace
+from pipex_core.spec.model import StepSpec
+from pipex_core.steps.contract import Answer, BlockResult, ChildResult, ChildRun, StepContext
+from tests.fakes.clock import ManualClock
+from tests.fakes.workspace import MemoryWorkspace
+
+
+class Bench:
+    """One step on the bench.
+
+    Args:
+        replies: Texts of the model, one per call, the last one repeating.
+        child: What a child pipeline gives.
+
+    Attributes:
+        asked: Requests that the step sent.
+        warnings: (code, message) of what it said.
+        children: Child pipelines that it ran.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is something that a step may ask for
+        self,
+        step: StepSpec,
+        *,
+        scope: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+        replies: Sequence[str] = ("ok",),
+        fallback_from: str | None = None,
+        findings: Sequence[CallWarning] = (),
+        child: ChildResult | None = None,
+        mode: str = "strict",
+        workspace: Workspace | None = None,
+        vendors: Mapping[str, str] | None = None,
+    ) -> None:
+        self._replies = list(replies)
+        self._fallback_from = fallback_from
+        self._findings = findings
+        self._child = child
+        self.asked: list[Request] = []
+        self.fallbacks: list[str | None] = []
+        self.warnings: list[tuple[str, str]] = []
+        self.children: list[ChildRun] = []
+        self.context = StepContext(
+            step=step,
+            path=f"outer/{step.name}",
+            scope=Scope.of(scope or {}),
+            options=options or {},
+            clock=ManualClock(),
+            workspace=workspace or MemoryWorkspace(),
+            call=self._call,
+            run_block=self._run_block,
+            run_child=self._run_child,
+            warn=lambda code, message: self.warnings.append((code, message)),
+            mode="lenient" if mode == "lenient" else "strict",
+            vendors={"anthropic": "mock", "gemini": "mock"} if vendors is None else vendors,
+        )
+
+    async def _call(self, request: Request, *, fallback_model: str | None = None) -> Answer:
+        text = self._replies[min(len(self.asked), len(self._replies) - 1)]
+        self.asked.append(request)
+        self.fallbacks.append(fallback_model)
+        reply = Reply(
+            response=Response(text=text, usage=Usage(input=1, output=1), model_served="served"),
+            attempts=1,
+            cost_nanousd=0,
+            warnings=self._findings,
+        )
+        return Answer(reply=reply, model=request.model, fallback_from=self._fallback_from)
+
+    async def _run_block(self, steps: Sequence[StepSpec], prefix: str, **more: Any) -> BlockResult:
+        raise AssertionError(f"no step here has nested steps: {steps} {prefix} {more}")
+
+    async def _run_child(self, wanted: ChildRun) -> ChildResult:
+        self.children.append(wanted)
+        assert self._child is not None
+        return self._child
+
+
+def spec(step_type: str, **fields: Any) -> StepSpec:
+    """A step called ``s`` with these fields."""
+    return StepSpec(name="s", type=step_type, path="workflow.steps[0]", fields=fields)
