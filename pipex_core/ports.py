@@ -4,6 +4,8 @@ Implementations live in ``adapters``; fakes with the same contract live in ``tes
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
@@ -130,11 +132,29 @@ class JournalStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEntry:
+    """A file or folder as a listing shows it.
+
+    Attributes:
+        path: Relative to the workspace with slashes; absolute when it lies in another root.
+        size_bytes: 0 for a folder.
+        modified_s: Unix time of the last change.
+    """
+
+    path: str
+    is_folder: bool = False
+    size_bytes: int = 0
+    modified_s: float = 0.0
+
+
 class Workspace(Protocol):
     """Files confined to roots: read in any root, written only below the writable ones.
 
     Every path is joined to its root, resolved through symlinks, and must stay inside; anything
-    else is a ``StepError`` with code ``path_denied`` and nothing is touched.
+    else is a ``StepError`` with code ``path_denied`` and nothing is touched. So is a file that is no
+    regular one, and writing to one that has a second name. A workspace that would hold more than its
+    quota is ``limit_exceeded``. Every write is whole or absent, and durable when it returns.
     """
 
     def read_text(self, path: str, *, encoding: str = "utf-8", max_bytes: int | None = None) -> str:
@@ -147,6 +167,97 @@ class Workspace(Protocol):
 
     def write_output(self, path: str, text: str) -> str:
         """Write below the output directory, atomically; gives the path relative to it."""
+        ...
+
+    def read_bytes(self, path: str, *, max_bytes: int | None = None) -> bytes:
+        """Bytes of a file of the workspace or of a folder that was allowed, not beside the pipeline.
+
+        Raises:
+            StepError: ``file_not_found``, ``path_denied``, or ``limit_exceeded`` for a larger file.
+        """
+        ...
+
+    def write(self, path: str, data: bytes) -> str:
+        """Write a file of the workspace, making its folders; gives its relative path."""
+        ...
+
+    def stat(self, path: str) -> FileEntry | None:
+        """What ``path`` leads to, where ``read_bytes`` would look; None when there is nothing."""
+        ...
+
+    def list(self, path: str = ".", *, recursive: bool = False) -> Sequence[FileEntry]:
+        """Files and folders inside a folder, by path in code point order; links out are left out.
+
+        Raises:
+            StepError: ``file_not_found``, there is no such folder; ``limit_exceeded``, too many entries.
+        """
+        ...
+
+    def delete(self, path: str) -> Sequence[str]:
+        """Remove a file, a link, or a folder with all that is in it; gives the files removed, sorted.
+
+        Raises:
+            StepError: ``file_not_found``.
+        """
+        ...
+
+    def copy(self, source: str, destination: str) -> Sequence[str]:
+        """Copy a file, or a folder with its files, inside the workspace; gives the new files, sorted.
+
+        Raises:
+            StepError: ``file_not_found``; ``path_denied`` when a folder is in the way.
+        """
+        ...
+
+    def move(self, source: str, destination: str) -> Sequence[str]:
+        """Move a file or a folder inside the workspace; gives its files at their new places, sorted.
+
+        Raises:
+            StepError: As ``copy``.
+        """
+        ...
+
+    def narrowed(self, path: str) -> "Workspace":
+        """The same with a folder of the workspace, made when missing, as the whole of it."""
+        ...
+
+    def folder(self) -> AbstractContextManager[int]:
+        """Descriptor of the workspace's folder inside the block: where a command may start."""
+        ...
+
+    def recount(self) -> None:
+        """Count again before the next write, because a command may have written."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandResult:
+    """What became of a command.
+
+    Attributes:
+        output: What it wrote to both of its outputs, in order; cut when it wrote too much.
+        exit_code: None when it was stopped.
+        timed_out: Whether it was stopped because its time was up.
+    """
+
+    output: str
+    exit_code: int | None
+    timed_out: bool = False
+
+
+class Commands(Protocol):
+    """Runs shell commands apart from us: clean environment, bounded time and resources, no network."""
+
+    async def run(
+        self, command: str, *, folder: int, timeout_s: float, max_chars: int
+    ) -> CommandResult:
+        """What became of ``command``, started in a folder given by its descriptor.
+
+        The command and everything that it started are gone when this returns or is cancelled.
+
+        Raises:
+            StepError: ``tool_denied``, this machine cannot keep it apart as the settings require.
+        """
         ...
 
 
