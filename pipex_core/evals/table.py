@@ -219,13 +219,13 @@ def upcast(name: TableName, table: pa.Table, *, columns: Sequence[str] | None = 
     names = list(columns) if columns is not None else wanted.names
     fields, arrays = [], []
     for column in names:
-        known = column in wanted.names
-        target = wanted.field(column).type if known else table.schema.field(column).type
+        known = wanted.field(column) if column in wanted.names else table.schema.field(column)
         if column in table.column_names:
-            arrays.append(_cast(table[column], target))
+            array = _cast(table[column], known.type)
         else:
-            arrays.append(pa.chunked_array([pa.nulls(table.num_rows, target)], type=target))
-        fields.append(pa.field(column, target))
+            array = pa.chunked_array([pa.nulls(table.num_rows, known.type)], type=known.type)
+        arrays.append(array)
+        fields.append(known.with_nullable(known.nullable or array.null_count > 0))
     if columns is None:
         for extra in table.schema:
             if extra.name not in wanted.names:

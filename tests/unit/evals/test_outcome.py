@@ -1,0 +1,76 @@
+"""How a run ended, and the exit code that follows."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pipex_core.evals.judgement import decide, summarise
+from pipex_core.evals.outcome import exit_code, missed_thresholds
+from tests.fakes.evaluation import answering, capital_suite, case, job, run
+from tests.fakes.metrics import Answering, raising
+from tests.fakes.world import World
+
+
+def ended(rules: Any, **options: Any) -> tuple[str, str | None, int]:
+    made = job(options={"max_concurrency": 1, "second_pass": False, **options})
+    outcome = run(made, World(rules)).judgement.outcome
+    return outcome.status, outcome.reason, outcome.n_open
+
+
+def failing(kind: str) -> dict[str, Any]:
+    broken = {"when": {"contains": "of fr"}, "error": {"kind": kind, "message": "m"}}
+    return {"responses": [broken, *answering()["responses"]]}
+
+
+@pytest.mark.parametrize(
+    ("rules", "outcome"),
+    [
+        (answering(), ("completed", None, 0)),
+        (failing("server_error"), ("incomplete", "missing_responses", 1)),
+        (failing("empty_reply"), ("completed", None, 0)),
+        (failing("auth"), ("failed", "auth", 3)),
+    ],
+)
+def test_a_run_ends_as_its_rows_say(rules: Any, outcome: tuple[str, str | None, int]) -> None:
+    assert ended(rules) == outcome
+
+
+def test_a_run_that_ran_out_of_time_is_incomplete() -> None:
+    assert ended(answering(), max_time_s=0.015) == ("incomplete", "max_time", 3)
+
+
+def test_a_score_that_is_open_leaves_the_run_incomplete() -> None:
+    made = job(capital_suite([case("de")]))
+    slow = Answering(raising(TimeoutError("too slow")))
+    made = replace(made, metrics=(replace(made.metrics[0], metric=slow, info=slow.info),))
+    outcome = run(made).judgement.outcome
+    assert (outcome.status, outcome.reason, outcome.n_open) == ("incomplete", "missing_scores", 1)
+
+
+def test_without_a_gate_holes_are_4_and_missed_thresholds_are_1_when_asked() -> None:
+    good = run(job()).summary
+    wrong = run(job(), World(answering({"fr": "Lyon"}))).summary
+    holes = run(job(options={"second_pass": False}), World(failing("server_error"))).summary
+    assert [exit_code(one, None) for one in (good, wrong, holes)] == [0, 0, 4]
+    strict = [exit_code(one, None, fail_on_threshold=True) for one in (good, wrong, holes)]
+    assert strict == [0, 1, 4]
+    assert exit_code(holes, None, max_missing=0.2) == 0
+
+
+def test_a_mean_that_could_not_be_computed_misses_its_threshold() -> None:
+    outage = {"default": {"error": {"kind": "server_error", "message": "down"}}}
+    found = run(job(options={"second_pass": False}), World(outage))
+    assert missed_thresholds(found.summary) == ["exact_match"]
+
+
+def test_metrics_without_threshold_or_not_required_miss_nothing() -> None:
+    entries = ["latency", {"type": "exact_match", "required": False}]
+    found = run(job(metrics=entries), World(answering({"fr": "Lyon"})))
+    assert missed_thresholds(found.summary) == []
+
+
+def test_deciding_without_gate_and_baseline_changes_nothing() -> None:
+    found = run(job())
+    judgement = decide(found.job, summarise(found.job, found.responses, found.scores))
+    assert (judgement.verdict, list(judgement.comparisons)) == (None, [])
