@@ -231,8 +231,7 @@ def measured(metric: Metric, item: MetricInput) -> Score:
     ``metric_error``; a value at most 1e-9 outside is moved to the end of the range.
     """
     try:
-        score = metric.score(item)
-        return _in_range(score, metric.info.range) if isinstance(score, Scored) else score
+        return _in_range(metric.score(item), metric.info.range)
     except Exception as exc:  # noqa: BLE001 - the named edge of metrics: a failure is a value
         return _failed(exc)
 
@@ -311,11 +310,20 @@ def _clamped(value: float, limits: tuple[float, float]) -> float | Unscored:
     return min(max(float(value), low), high)
 
 
-def _in_range(score: Scored, limits: tuple[float, float]) -> Score:
+def _in_range(score: object, limits: tuple[float, float]) -> Score:
+    # Plug-ins are not type-checked: what they return is looked at, and numbers become floats.
+    if not isinstance(score, Scored):
+        return score if isinstance(score, Unscored) else _not_a_score(score)
     value = _clamped(score.value, limits)
     if isinstance(value, Unscored):
         return value
     odd = [name for name, part in score.submetrics.items() if not math.isfinite(part)]
     if odd:
         return Unscored(code="metric_error", reason=f"submetric {odd[0]!r} is not a finite number")
-    return score if value == score.value else replace(score, value=value)
+    same = type(score.value) is float and value == score.value
+    return score if same else replace(score, value=value)
+
+
+def _not_a_score(answer: object) -> Unscored:
+    reason = f"the metric answered {type(answer).__name__}, neither Scored nor Unscored"
+    return Unscored(code="metric_error", reason=reason)

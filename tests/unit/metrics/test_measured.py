@@ -2,8 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 
+from pipex_core.jsonvalue import Json
 from pipex_core.metrics.contract import (
     Corpus,
     MetricInfo,
@@ -66,6 +68,29 @@ def test_a_submetric_that_is_no_number_spoils_the_score() -> None:
 def test_a_reason_of_the_metric_itself_is_kept() -> None:
     reason = Unscored(code="not_applicable", reason="no claims")
     assert measured(Answering(lambda _: reason), answer("x")) is reason
+
+
+@pytest.mark.parametrize("answered", [None, 0.5, "yes", (1.0, {})])
+def test_an_answer_that_is_no_score_is_a_reason(answered: Json) -> None:
+    found = measured(Answering(lambda _: answered), answer("x"))
+    assert found == Unscored(
+        code="metric_error",
+        reason=f"the metric answered {type(answered).__name__}, neither Scored nor Unscored",
+    )
+
+
+@pytest.mark.parametrize("number", [True, 1, np.float64(1.0), np.int64(1)])
+def test_every_kind_of_number_becomes_a_float(number: Json) -> None:
+    found = measured(Answering(lambda _: Scored(value=number)), answer("x"))
+    assert isinstance(found, Scored)
+    assert (type(found.value), found.value) == (float, 1.0)
+
+
+@pytest.mark.parametrize("value", [None, "1.0", [1.0]])
+def test_a_value_that_is_no_number_is_a_reason(value: Json) -> None:
+    found = measured(Answering(lambda _: Scored(value=value)), answer("x"))
+    assert isinstance(found, Unscored)
+    assert found.code == "metric_error"
 
 
 def test_aggregation_is_held_to_the_same_rule() -> None:
