@@ -3,16 +3,19 @@
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from threading import Thread, current_thread, main_thread
+from threading import current_thread, main_thread
 from typing import Any, TypeVar
 
 from pipex_core.app import wiring
 from pipex_core.app.settings import Settings, read_settings
 from pipex_core.engine.records import RunResult
 from pipex_core.engine.runner import RunOptions, run_plan
+from pipex_core.engine.services import Services
 from pipex_core.errors import ConfigError, Problem, SpecError
 from pipex_core.jsonvalue import Json, parse
 from pipex_core.spec import load as spec_load
@@ -132,7 +135,7 @@ def services_for(
     listener: Listener = wiring.unheard,
     values: Mapping[str, Json] | None = None,
     extensions: Mapping[str, object] | None = None,
-) -> wiring.Services:
+) -> Services:
     """The services of this process, able to load nested pipeline files."""
 
     def load_nested(named: str, file: str) -> Plan:
@@ -190,21 +193,8 @@ def waited(work: Coroutine[Any, Any, Result]) -> Result:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(work)
-    ended: list[Result] = []
-    failed: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            ended.append(asyncio.run(work))
-        except BaseException as exc:  # noqa: BLE001 - carried over to the caller's thread, whatever it is
-            failed.append(exc)
-
-    thread = Thread(target=run, name="pipex")
-    thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]
-    return ended[0]
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pipex") as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 def interruptible(work: Callable[[asyncio.Event], Coroutine[Any, Any, Result]]) -> Result:
@@ -233,17 +223,17 @@ def _plan(
         _bytes(path),
         path,
         wiring.shapes(),
-        load_child=_load_child,
+        load_child=partial(_load_child, strict=strict or settings.strict),
         strict=strict or settings.strict,
         run_options=values,
         environment=wiring.run_settings(settings),
     )
 
 
-def _load_child(path: str) -> PipelineSpec:
+def _load_child(path: str, *, strict: bool) -> PipelineSpec:
     if not Path(path).is_file():
         raise ConfigError(f"there is no file {path}", code="file_not_found")
-    return spec_load.load_pipeline(_bytes(path), path, wiring.shapes())
+    return spec_load.load_pipeline(_bytes(path), path, wiring.shapes(), strict=strict)
 
 
 def _bytes(path: str) -> bytes:

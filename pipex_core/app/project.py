@@ -1,7 +1,7 @@
 """A project on disk: its pipelines, its suites and the models file that says what to evaluate on what."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipex_core.errors import ConfigError, SpecError
@@ -66,19 +66,25 @@ def open_project(root: str | Path = ".") -> Project:
         SpecError: The models file has problems.
         ConfigError: ``root`` is no folder.
     """
+    found = list_project(root)
+    path = found.root / "test_suites" / models_file
+    if not path.is_file():
+        return found
+    return replace(found, models=read_models(path.read_text(encoding="utf-8"), str(path)))
+
+
+def list_project(root: str | Path = ".") -> Project:
+    """What lies in a project folder, without its models: nothing is read.
+
+    Raises:
+        ConfigError: ``root`` is no folder.
+    """
     base = Path(root)
     if not base.is_dir():
         raise ConfigError(f"{base} is not a folder", code="file_not_found")
     suites = {path.parent.name: path.parent for path in base.glob("test_suites/*/suite.yaml")}
     pipelines = [*base.glob("pipelines/**/*.yaml"), *base.glob("pipelines/**/*.yml")]
-    path = base / "test_suites" / models_file
-    models = read_models(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else ()
-    return Project(
-        root=base,
-        pipelines=sorted(pipelines),
-        suites=dict(sorted(suites.items())),
-        models=models,
-    )
+    return Project(root=base, pipelines=sorted(pipelines), suites=dict(sorted(suites.items())))
 
 
 def read_models(text: str, file: str) -> Sequence[ModelEntry]:

@@ -6,12 +6,13 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import cache, partial
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, cast
 
 from pipex_core.adapters.call_cache import BlobCallCache
 from pipex_core.adapters.local import RandomIds, SystemClock, VirtualClock
@@ -29,7 +30,7 @@ from pipex_core.engine.services import (
     Services,
 )
 from pipex_core.errors import ConfigError
-from pipex_core.jsonvalue import Json
+from pipex_core.jsonvalue import Json, digest_bytes, short
 from pipex_core.llm.client import LlmClient
 from pipex_core.llm.guard import Limits
 from pipex_core.llm.mock_rules import Rules, rules_of
@@ -54,6 +55,7 @@ STEP_TYPES: Mapping[str, str] = MappingProxyType(
         "claude": "pipex_core.steps.single:Claude",
         "data_transform": "pipex_core.steps.control:DataTransform",
         "echo": "pipex_core.steps.control:Echo",
+        "eval_batch": "pipex_core.evals.steps:EvalBatch",
         "gemini": "pipex_core.steps.single:Gemini",
         "pipeline": "pipex_core.steps.control:NestedPipeline",
         "set_variable": "pipex_core.steps.control:SetVariable",
@@ -109,6 +111,14 @@ class Providing:
     record: str | None = None
     chosen: bool = True
 
+    @property
+    def identity(self) -> str:
+        """Who answers, as part of a target's identity: other rules or another cassette, other answers."""
+        file = {"mock": self.mock_responses, "replay": self.cassette}.get(self.kind)
+        if file is None:
+            return self.kind
+        return f"{self.kind}:{short(digest_bytes(read_text(file).encode()))}"
+
     def __post_init__(self) -> None:
         if self.kind == "replay" and self.cassette is None:
             raise ConfigError("provider replay needs a cassette", next_step="add --cassette FILE")
@@ -116,7 +126,7 @@ class Providing:
 
 def providing_of(settings: Settings, **options: str | None) -> Providing:
     """The providing that options of a call and settings add up to."""
-    kind = options.get("kind") or settings.provider
+    kind = cast("ProviderKind | None", options.get("kind") or settings.provider)
     return Providing(
         kind=kind or "mock",
         mock_responses=options.get("mock_responses") or settings.mock_responses,
@@ -219,6 +229,11 @@ def build_services(  # noqa: PLR0913 - what a process brings along, all named
     )
 
 
+def today() -> date:
+    """The day by this machine's clock, UTC."""
+    return SystemClock().now().date()
+
+
 def prices_of(settings: Settings) -> PriceTable:
     """The shipped prices under those of the file that the settings name."""
     if settings.prices is None:
@@ -227,12 +242,17 @@ def prices_of(settings: Settings) -> PriceTable:
 
 
 def run_settings(settings: Settings) -> dict[str, Json]:
-    """The settings that stand below a workflow's own options, by option name."""
+    """The settings that stand below a workflow's own options, by option name.
+
+    Built-in values of options that presets know better are left out: the environment outranks presets.
+    """
     names = (
         "max_retries", "claude_model", "gemini_model", "claude_timeout_s", "gemini_timeout_s",
         "workspace_dir", "output_dir", "max_concurrency",
     )  # fmt: skip
     found = {name: settings.values[name] for name in names}
+    if settings.origins["max_retries"] == "built-in":
+        del found["max_retries"]
     return {name: value for name, value in found.items() if value is not None}
 
 

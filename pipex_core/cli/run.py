@@ -313,10 +313,18 @@ def _effective(file: str) -> dict[str, Any]:
         shape = shapes()[step.type]
         options = effective(step.spec, plan.spec, shape, environment=environment)
         found[step.name] = {
-            name: {"value": value, "layer": options.origins.get(name, "built_in")}
+            name: {"value": value, "layer": _layer(options.origins, name)}
             for name, value in options.values.items()
         }
     return found
+
+
+def _layer(origins: Mapping[str, str], name: str) -> str | dict[str, str]:
+    """Where an option comes from; of a map, where each of its entries does."""
+    if name in origins:
+        return origins[name]
+    inner = {key: layer for key, layer in origins.items() if key.startswith(f"{name}.")}
+    return {key.removeprefix(f"{name}."): layer for key, layer in inner.items()} or "built_in"
 
 
 def _validate_lines(

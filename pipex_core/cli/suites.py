@@ -169,7 +169,7 @@ def _next(folder: Path, files: Sequence[Path]) -> str:
 
 def _suite_document(found: "Suite") -> dict[str, Any]:
     from pipex_core.evals.suite import suite_digest
-    from pipex_core.evals.suitefile import suite_data
+    from pipex_core.evals.suiteshape import suite_data
 
     cases = [case for case in found.cases if case.status != "quarantined"]
     return {

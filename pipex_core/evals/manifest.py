@@ -149,13 +149,14 @@ def manifest_of(
 
 
 def target_document(target: Target) -> dict[str, Json]:
-    """The target with its digest."""
+    """The target with its digest and what that is made of."""
     return {
         "kind": target.kind,
         "target_id": target.target_id,
         "model_id": target.model_id,
         "provider": target.provider,
         "digest": target.digest,
+        "parts": dict(target.parts),
     }
 
 

@@ -63,18 +63,22 @@ class PipelineTarget:
         return {name: value for name, value in bound.items() if value is not None and value != {}}
 
     @property
+    def parts(self) -> Mapping[str, Json]:
+        """What makes the target what it is: what the pipeline means, its bindings and who answers."""
+        return {
+            "kind": self.kind,
+            "plan": self.plan.digest,
+            "steps": {step.name: step.digest for step in self.plan.steps},
+            "output_step": self.output_step,
+            "input_name": self.input_name,
+            "bindings": dict(self.bindings),
+            "provider": self.provider,
+        }
+
+    @property
     def digest(self) -> str:
-        """Identity of the target: what the pipeline means, its bindings and who answers."""
-        return digest(
-            {
-                "kind": self.kind,
-                "plan": self.plan.digest,
-                "output_step": self.output_step,
-                "input_name": self.input_name,
-                "bindings": dict(self.bindings),
-                "provider": self.provider,
-            }
-        )
+        """Identity of the target, from its parts."""
+        return digest(self.parts)
 
     def inputs_of(self, case: Case) -> dict[str, Json]:
         """What a case gives to the run: a map by name, a text to one input.

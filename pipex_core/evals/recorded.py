@@ -35,6 +35,11 @@ class RecordedTarget:
     kind: Literal["recorded"] = "recorded"
     provider: str = "recorded"
 
+    @property
+    def parts(self) -> Mapping[str, Json]:
+        """What makes the target what it is: its answers."""
+        return {"kind": self.kind, "answers": self.digest}
+
     def answer(self, case: Case, repeat: int, input_hash: str) -> Answer:
         """The record of the case, by id before hash; status ``skipped`` when there is none."""
         found = self.answers.get((case.id, repeat))

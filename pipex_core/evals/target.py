@@ -54,20 +54,23 @@ class PromptTarget:
         return self.model
 
     @property
+    def parts(self) -> Mapping[str, Json]:
+        """What makes the target what it is: names, prices and time-outs are no part of it."""
+        return {
+            "kind": self.kind,
+            "provider": self.provider,
+            "base_url": self.base_url,
+            "model": self.model,
+            "prompt": self.prompt,
+            "system": self.system,
+            "options": dict(self.options),
+            "max_tokens": self.max_tokens,
+        }
+
+    @property
     def digest(self) -> str:
-        """Identity of the target: names, prices and time-outs are no part of it."""
-        return digest(
-            {
-                "kind": self.kind,
-                "provider": self.provider,
-                "base_url": self.base_url,
-                "model": self.model,
-                "prompt": self.prompt,
-                "system": self.system,
-                "options": dict(self.options),
-                "max_tokens": self.max_tokens,
-            }
-        )
+        """Identity of the target, from its parts."""
+        return digest(self.parts)
 
     def request(self, case: Case, repeat: int) -> Request:
         """The call that asks the case.

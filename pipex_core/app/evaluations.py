@@ -1,0 +1,396 @@
+"""Evaluations: targets and suites from disk, runs through the one engine, and what earlier runs know."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from decimal import Decimal
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+
+from pipex_core.app import wiring
+from pipex_core.app.pipelines import load_pipeline, services_for, waited
+from pipex_core.app.settings import Settings, read_settings
+from pipex_core.app.stored import baseline_of, find_run, open_archive
+from pipex_core.app.suites import gate_of_suite, load_gate, load_suite
+from pipex_core.app.targets import read_records, target_map, vendor_of
+from pipex_core.engine.services import Services
+from pipex_core.errors import ConfigError, Problem, SpecError
+from pipex_core.evals.archive import Archive
+from pipex_core.evals.batch import BatchEvaluation
+from pipex_core.evals.carry import CarryIndex
+from pipex_core.evals.curate import filter_cases, sample
+from pipex_core.evals.gatefile import Gate
+from pipex_core.evals.job import EvalJob, RunOptions
+from pipex_core.evals.judged import Baseline
+from pipex_core.evals.lint import lint
+from pipex_core.evals.manifest import Environment
+from pipex_core.evals.preflight import DryRun, Request, dry_run, prepare
+from pipex_core.evals.respond import Unit
+from pipex_core.evals.runner import EvalRun, evaluate
+from pipex_core.evals.steps import extension
+from pipex_core.evals.suite import Case, Suite
+from pipex_core.evals.target import Target
+from pipex_core.evals.targetfile import TargetSources, target_of
+from pipex_core.jsonvalue import Json, canonical_bytes, parse
+from pipex_core.llm.cost import Budget
+from pipex_core.metrics.entries import resolve_entries
+from pipex_core.ports import BlobStore
+from pipex_core.telemetry import Listener
+
+numeric_libraries = ("numpy", "scipy", "pyarrow", "sacrebleu", "rouge-score", "rapidfuzz", "nltk")
+request_key = "eval.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvalRequest:
+    """What somebody wants evaluated, in words.
+
+    Attributes:
+        suite: Path of a suite.
+        target: Map of a target, or the path of a target file, a pipeline or recorded answers.
+        metrics: Entries as written; None takes the suite's.
+        gate: Path of a gate file; None takes the suite's gate.
+        baseline: Run, target or ``champion`` to compare with; None takes the gate's.
+        where: Field to value, or list of values.
+        run_id: Of a run to go on with; None makes a new one.
+        carry: Whether answers of earlier runs are used.
+    """
+
+    suite: str
+    target: str | Mapping[str, Json]
+    metrics: Sequence[Json] | None = None
+    gate: str | None = None
+    baseline: str | None = None
+    repeats: int | None = None
+    where: Mapping[str, Json] = field(default_factory=dict)
+    sample_size: int | None = None
+    stratify: str | None = None
+    limit: int | None = None
+    seed: int = 0
+    options: RunOptions = field(default_factory=RunOptions)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    run_id: str | None = None
+    carry: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """Where evaluations of one process are prepared and run.
+
+    Attributes:
+        providing: Who answers model calls.
+        results: Folder of the result tables.
+    """
+
+    settings: Settings
+    providing: wiring.Providing
+    results: str = "results"
+    listener: Listener = wiring.unheard
+
+    @cached_property
+    def services(self) -> Services:
+        """Made when first needed, with the evaluation steps wired in."""
+        extensions: dict[str, object] = {}
+        made = services_for(
+            self.settings, self.providing, listener=self.listener, extensions=extensions
+        )
+        extensions[extension] = BatchEvaluation(
+            services=made,
+            registry=wiring.metrics(),
+            results=self.blobs,
+            open_store=lambda folder: wiring.results_store(
+                Path(str(self.settings.output_dir)) / folder
+            ),
+            load_suite=load_suite,
+            read_target=self.read_target,
+            baseline=self.stored_baseline,
+            carry=lambda suite_id: self.archive.carry(suite=suite_id),
+            environment=self.environment,
+        )
+        return made
+
+    @cached_property
+    def blobs(self) -> BlobStore:
+        """The results folder."""
+        return wiring.results_store(self.results)
+
+    @cached_property
+    def archive(self) -> Archive:
+        """The complete runs in the results folder."""
+        return Archive(self.blobs)
+
+    @cached_property
+    def environment(self) -> Environment:
+        """Versions that go into manifests."""
+        packages = {name: version(name) for name in numeric_libraries}
+        prices = wiring.prices_of(self.settings)
+        return Environment(
+            pipex_version=version("pipex"),
+            packages=packages,
+            price_table=prices.as_of.isoformat(),
+        )
+
+    def job(self, request: EvalRequest) -> EvalJob:
+        """The checked job of a request; nothing has been called.
+
+        Raises:
+            SpecError: All problems of suite, target, metrics and gate.
+            ConfigError: An option is wrong.
+        """
+        suite = load_suite(request.suite)
+        cases, is_subset = _selected(suite, request)
+        target = self.target(request.target, suite)
+        gate = load_gate(request.gate) if request.gate else gate_of_suite(suite)
+        return prepare(
+            Request(
+                run_id=request.run_id or self.new_run_id(),
+                suite=suite,
+                target=target,
+                cases=cases,
+                metrics=request.metrics,
+                repeats=request.repeats,
+                gate=gate,
+                baseline=self.baseline(suite, gate, request.baseline),
+                seed=request.seed,
+                options=request.options,
+                is_subset=is_subset,
+                labels=request.labels,
+            ),
+            registry=wiring.metrics(),
+        )
+
+    def remember(self, job: EvalJob, request: EvalRequest) -> None:
+        """Keep what was asked beside the journal, so that the run can go on by its id alone."""
+        document = {**asdict(request), "run_id": job.run_id, "results": self.results}
+        document["provider"] = asdict(self.providing)
+        budget = request.options.budget
+        document["options"]["budget"] = None if budget is None else budget_document(budget)
+        self.services.journals.blobs(job.run_id).put(request_key, canonical_bytes(document))
+
+    async def run(self, job: EvalJob, *, carry: bool = True) -> EvalRun:
+        """The finished evaluation, published into the results folder."""
+        found = self.archive.carry(suite=job.suite.id) if carry else CarryIndex()
+        try:
+            return await evaluate(
+                job,
+                self.services,
+                blobs=self.blobs,
+                carry=found,
+                environment=self.environment,
+            )
+        finally:
+            await self.services.client.aclose()
+
+    def plan(self, job: EvalJob, *, carry: bool = True) -> DryRun:
+        """What a run would do."""
+        index = self.archive.carry(suite=job.suite.id) if carry else CarryIndex()
+        return dry_run(
+            job,
+            carried=lambda unit: index.answer(unit.key),
+            done=unanswered,
+            prices=wiring.prices_of(self.settings),
+        )
+
+    def baseline(
+        self, suite: Suite, gate: Gate | None, named: str | None = None
+    ) -> Baseline | None:
+        """The run that a gate compares with, or None when there is none yet."""
+        name = named or (gate.baseline if gate else None)
+        return self.stored_baseline(suite.id, name) if name else None
+
+    def stored_baseline(self, suite_id: str, name: str) -> Baseline | None:
+        """The stored run under a name: a pointer, a run id, ``latest`` or a target's newest run.
+
+        Raises:
+            ConfigError: ``baseline_missing``, the name is neither a pointer nor a run.
+        """
+        return baseline_of(self.archive, suite_id, name)
+
+    def target(self, word: str | Mapping[str, Json], suite: Suite) -> Target:
+        """A target from a map, or from a target file, a pipeline file or recorded answers."""
+        return self.read_target(target_map(word), suite)
+
+    def read_target(self, data: Json, suite: Suite) -> Target:
+        """The target that a map describes."""
+        return target_of(data, suite=suite, around=self.surroundings)
+
+    @cached_property
+    def surroundings(self) -> TargetSources:
+        """What files and models mean for targets."""
+        return TargetSources(
+            load_plan=lambda path: load_pipeline(path, settings=self.settings),
+            read_records=read_records,
+            vendor_of=vendor_of,
+            vendors=self.services.vendors,
+            provider=self.answerer,
+            base_urls=self._base_urls(),
+            default_model=self.settings.claude_model,
+        )
+
+    @property
+    def answerer(self) -> str:
+        """Who answers, as part of a pipeline target's identity."""
+        addresses = [url for name, url in self._base_urls().items() if name in wiring.vendors]
+        if self.providing.kind in {"live", "mixed"} and any(addresses):
+            return f"{self.providing.kind}:{','.join(addresses)}"
+        return self.providing.identity
+
+    def _base_urls(self) -> dict[str, str]:
+        if self.providing.kind == "replay":
+            return dict.fromkeys(wiring.vendors, self.providing.identity)
+        known = {name: self.settings.values[f"{name}_base_url"] or "" for name in wiring.vendors}
+        return {**known, "mock": replace(self.providing, kind="mock").identity}
+
+    def new_run_id(self) -> str:
+        """An id for an evaluation: the time and eight random digits."""
+        services = self.services
+        return f"ev_{services.clock.now():%Y%m%dT%H%M%S}_{services.ids.hex(8)}"
+
+
+def unanswered(unit: Unit) -> None:
+    """A new run has no answers of an earlier try."""
+    del unit
+
+
+def reopened(
+    run_id: str, *, settings: Settings | None = None, listener: Listener = wiring.unheard
+) -> tuple[Desk, EvalRequest]:
+    """The desk and the request of a run that is to go on.
+
+    Raises:
+        ConfigError: ``unknown_run``.
+    """
+    known = settings or read_settings()
+    path = Path(known.text("checkpoint_dir")) / run_id / request_key
+    if not path.is_file():
+        raise ConfigError(
+            f"there is no evaluation {run_id!r} in {known.checkpoint_dir}", code="unknown_run"
+        )
+    document = parse(path.read_text(encoding="utf-8"))
+    providing = wiring.Providing(**document.pop("provider"))
+    results = document.pop("results")
+    options = document.pop("options")
+    budget = options.pop("budget")
+    request = EvalRequest(
+        **document, options=RunOptions(**options, budget=budget_of_document(budget))
+    )
+    return Desk(settings=known, providing=providing, results=results, listener=listener), request
+
+
+def job_of_run(run_id: str, *, results: str | None = None) -> tuple[Desk, EvalJob]:
+    """The job of a finished run as its files stand now.
+
+    Raises:
+        ConfigError: ``unknown_run``, or the words of the run are not kept any more.
+    """
+    archive = open_archive(results)
+    place = find_run(archive, run_id)
+    desk, request = reopened(place.run_id)
+    desk = replace(desk, results=results or desk.results)
+    return desk, desk.job(replace(request, run_id=None))
+
+
+def open_desk(
+    *,
+    results: str | None = None,
+    listener: Listener = wiring.unheard,
+    settings: Settings | None = None,
+    **provider: str | None,
+) -> Desk:
+    """A desk with this process's settings."""
+    known = settings or read_settings()
+    providing = wiring.providing_of(known, **provider)
+    folder = results or known.text("results_dir")
+    return Desk(settings=known, providing=providing, results=folder, listener=listener)
+
+
+async def arun_eval(  # noqa: PLR0913 - the contract of evaluation.md 10.1
+    suite: str,
+    target: str | Mapping[str, Json],
+    metrics: Sequence[Json] | None = None,
+    *,
+    gate: str | None = None,
+    baseline: str | None = None,
+    results: str = "results",
+    provider: wiring.ProviderKind = "mock",
+    mock_responses: str | None = None,
+    cassette: str | None = None,
+    **options: Json,
+) -> EvalRun:
+    """Evaluate a target on a suite; see ``run_eval``."""
+    desk = open_desk(
+        results=results, kind=provider, mock_responses=mock_responses, cassette=cassette
+    )
+    known = {name: options.pop(name) for name in ("repeats", "seed", "limit") if name in options}
+    request = EvalRequest(
+        suite=suite,
+        target=target,
+        metrics=metrics,
+        gate=gate,
+        baseline=baseline,
+        options=RunOptions(**options),
+        **known,
+    )
+    return await desk.run(desk.job(request))
+
+
+def run_eval(
+    suite: str,
+    target: str | Mapping[str, Json],
+    metrics: Sequence[Json] | None = None,
+    **options: Json,
+) -> EvalRun:
+    """Evaluate a target on a suite and wait for the end; works in a notebook too.
+
+    Args:
+        suite: Path of a suite.
+        target: Map of a target, or path of a target file, a pipeline or recorded answers.
+        metrics: Entries; the suite's when None.
+        options: ``gate baseline results provider mock_responses cassette repeats seed limit``, and the
+            fields of ``RunOptions``.
+
+    Returns:
+        The run: ``run_id status summary verdict row_digest responses scores``.
+
+    Raises:
+        SpecError: A problem found before anything was called; never for a failing case.
+    """
+    return waited(arun_eval(suite, target, metrics, **options))
+
+
+def lint_suite(path: str) -> Sequence[Problem]:
+    """What is wrong or doubtful in a suite, errors of the file included."""
+    try:
+        suite = load_suite(path)
+        entries = resolve_entries(list(suite.defaults.metrics), wiring.metrics())
+        gate = gate_of_suite(suite)
+    except SpecError as exc:
+        return exc.problems
+    return lint(suite, metrics={entry.name: entry.info for entry in entries}, gate=gate)
+
+
+def _selected(suite: Suite, request: EvalRequest) -> tuple[Sequence[Case] | None, bool]:
+    chosen = suite
+    if request.where:
+        chosen = filter_cases(chosen, request.where)
+    if request.sample_size is not None:
+        drawn = sample(chosen, request.sample_size, seed=request.seed, stratify_by=request.stratify)
+        chosen = drawn.suite
+    if request.limit is not None:
+        chosen = replace(chosen, cases=list(chosen.cases)[: request.limit])
+    is_subset = len(chosen.cases) < len(suite.cases)
+    return (chosen.cases if is_subset else None), is_subset
+
+
+def budget_document(budget: Budget) -> dict[str, Json]:
+    """A budget as JSON; money as decimal text."""
+    cost = budget.max_cost_usd
+    return {**asdict(budget), "max_cost_usd": None if cost is None else str(cost)}
+
+
+def budget_of_document(document: Mapping[str, Json] | None) -> Budget | None:
+    """The budget that ``budget_document`` wrote."""
+    if document is None:
+        return None
+    cost = document["max_cost_usd"]
+    return Budget(**{**document, "max_cost_usd": None if cost is None else Decimal(cost)})

@@ -1,0 +1,175 @@
+"""Runs for people: the block on the console, report files, and the leaderboard of a suite."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipex_core.evals.archive import Archive, Stored, flip_texts
+from pipex_core.evals.findings import Findings, result_document
+from pipex_core.evals.judged import Judged
+from pipex_core.evals.publication import Place
+from pipex_core.evals.regressions import regressions
+from pipex_core.evals.rendering import (
+    Grid,
+    interval,
+    number,
+    percent,
+    report_markdown,
+    report_text,
+    text_table,
+)
+from pipex_core.evals.report import verdict_report
+from pipex_core.evals.runner import EvalRun, place_of_job
+from pipex_core.evals.summary import MetricSummary, Summary
+from pipex_core.evals.verdict import sentence
+
+if TYPE_CHECKING:
+    from pipex_core.app.evaluations import Desk
+
+suffixes = {"markdown": "md", "json": "json"}
+
+
+def run_block(found: EvalRun) -> str:
+    """What a finished run is worth on a console: one line per metric, money, and the verdict."""
+    job, totals = found.job, found.summary.totals
+    headline = (
+        f"{job.suite.id} on {job.target.target_id}: {found.status}, {totals.n_cases} cases, "
+        f"{totals.n_carried} carried, {totals.calls} calls, {totals.cost_nanousd / 1e9:.4f} USD"
+    )
+    lines = [headline, text_table(metric_grid(found.summary))]
+    if found.verdict is not None:
+        lines.append(sentence(found.verdict))
+    return "\n".join(lines)
+
+
+def metric_grid(summary: Summary) -> Grid:
+    """One row per metric: mean with interval, coverage, and the share that passed."""
+    return Grid(
+        header=[
+            ("metric", "left"),
+            ("mean", "right"),
+            ("95 % interval", "right"),
+            ("scored", "right"),
+            ("missing", "right"),
+            ("passed", "right"),
+        ],
+        rows=[_metric_row(name, one) for name, one in summary.metrics.items()],
+    )
+
+
+def leaderboard_grid(runs: Iterable[Stored], *, metric: str, champion: str | None) -> Grid:
+    """Targets side by side under one metric, the best first; the champion is marked."""
+    rows = []
+    for run in runs:
+        one = run.judgement.summary.metrics.get(metric)
+        totals = run.judgement.summary.totals
+        name = run.manifest["target"]["target_id"]
+        mean = one.mean if one else None
+        found = one.estimate.interval if one and one.estimate else None
+        verdict = (run.manifest["verdict"] or {}).get("verdict", "-")
+        rows.append(
+            (
+                mean,
+                [
+                    f"{name} *" if name == champion else name,
+                    number(mean),
+                    interval(found.low, found.high) if found else "-",
+                    percent(totals.pass_rate),
+                    str(totals.n_missing),
+                    f"{(totals.cost_nanousd + totals.saved_nanousd) / 1e9:.4f}",
+                    verdict,
+                ],
+            )
+        )
+    rows.sort(key=lambda row: (row[0] is None, -(row[0] or 0.0), row[1][0]))
+    return Grid(
+        header=[
+            ("target", "left"),
+            (metric, "right"),
+            ("95 % interval", "right"),
+            ("passed", "right"),
+            ("missing", "right"),
+            ("USD", "right"),
+            ("verdict", "left"),
+        ],
+        rows=[row for _, row in rows],
+    )
+
+
+def findings_of(
+    found: EvalRun, archive: Archive, *, baseline: Place | None = None, command: str = ""
+) -> Findings:
+    """Everything a report says of a fresh run, with the flips against its baseline."""
+    flipped = []
+    if baseline is not None:
+        before = archive.load(baseline)
+        now = archive.load(place_of_job(found.job))
+        flipped = flip_texts(before, now, _main_metric(found.summary))
+    against = found.job.baseline
+    fallen = regressions(against.arm, found.judgement.arm) if isinstance(against, Judged) else []
+    return Findings(
+        manifest=found.manifest,
+        judgement=found.judgement,
+        responses=found.responses,
+        scores=found.scores,
+        flips=flipped,
+        regressions=fallen,
+        files=[file["path"] for file in found.manifest["files"]],
+        command=command,
+    )
+
+
+def write_reports(desk: "Desk", found: EvalRun, formats: Sequence[str]) -> list[str]:
+    """Write the reports of a run beside the results, and name the files with the manifest first."""
+    files = [desk.blobs.url(place_of_job(found.job).manifest)]
+    if not formats:
+        return files
+    baseline = None
+    if isinstance(found.job.baseline, Judged):
+        baseline = desk.archive.find(found.job.baseline.arm.run_id)
+    findings = findings_of(found, desk.archive, baseline=baseline)
+    folder = Path(desk.results) / "reports"
+    folder.mkdir(parents=True, exist_ok=True)
+    for form in formats:
+        path = folder / f"{found.run_id}.{suffixes[form]}"
+        path.write_text(rendered(findings, form), encoding="utf-8", newline="\n")
+        files.append(str(path))
+    return files
+
+
+def rendered(findings: Findings, form: str) -> str:
+    """A report in one of the formats ``markdown``, ``json`` and ``text``."""
+    if form == "json":
+        return json.dumps(result_document(findings), ensure_ascii=False, indent=2) + "\n"
+    report = verdict_report(findings)
+    return report_markdown(report) if form == "markdown" else report_text(report)
+
+
+def stored_findings(stored: Stored) -> Findings:
+    """Everything a report says of a stored run."""
+    return Findings(
+        manifest=stored.manifest,
+        judgement=stored.judgement,
+        responses=stored.responses,
+        scores=stored.scores,
+        files=[file["path"] for file in stored.manifest["files"]],
+    )
+
+
+def _metric_row(name: str, one: MetricSummary) -> list[str]:
+    found = one.estimate.interval if one.estimate else None
+    return [
+        name,
+        number(one.mean),
+        interval(found.low, found.high) if found else "-",
+        f"{one.n_scored}/{one.n_planned - one.n_na}",
+        str(one.n_missing),
+        percent(one.pass_rate),
+    ]
+
+
+def _main_metric(summary: Summary) -> str:
+    """The first metric whose cases pass or fail; else the first."""
+    deciding = [name for name, one in summary.metrics.items() if one.pass_rate is not None]
+    return (deciding or list(summary.metrics))[0]

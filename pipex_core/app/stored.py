@@ -1,0 +1,102 @@
+"""Stored runs by the words people use for them: to be shown, compared, judged again, or taken as a baseline."""
+
+from pathlib import Path
+
+from pipex_core.app import wiring
+from pipex_core.app.settings import read_settings
+from pipex_core.app.suites import gate_of_suite, load_gate, load_suite
+from pipex_core.errors import ConfigError
+from pipex_core.evals.archive import Archive, Stored
+from pipex_core.evals.gate import judge
+from pipex_core.evals.gatefile import Gate
+from pipex_core.evals.judged import Baseline
+from pipex_core.evals.publication import Place
+from pipex_core.evals.verdict import Verdict
+from pipex_core.jsonvalue import parse
+
+champion = "champion"
+
+
+def open_archive(results: str | None = None) -> Archive:
+    """The complete runs of a results folder, that of the settings when None.
+
+    Raises:
+        ConfigError: ``no_results``, there is no such folder.
+    """
+    folder = results or read_settings().text("results_dir")
+    if not Path(folder).is_dir():
+        raise ConfigError(
+            f"there is no results folder {folder}",
+            code="no_results",
+            next_step="pipex eval run SUITE TARGET, or name the folder with --results",
+        )
+    return Archive(wiring.results_store(folder))
+
+
+def find_run(archive: Archive, word: str, *, suite: str | None = None) -> Place:
+    """The run that a word means: an id, a prefix, ``latest``, or the newest run of a target.
+
+    Raises:
+        ConfigError: ``unknown_run``.
+    """
+    for place in archive.places(suite=suite):
+        if word not in ("latest", place.run_id):
+            named = archive.manifest(place)["target"]["target_id"]
+            if named == word:
+                return place
+    return archive.find(word)
+
+
+def judge_stored(
+    archive: Archive, stored: Stored, *, gate_file: str | None, baseline: str | None
+) -> Verdict:
+    """The verdict of a gate on a stored run: of a file, or of the suite that the run was made on.
+
+    Raises:
+        ConfigError: ``no_gate``, neither names rules; or the gate does not fit the run.
+        SpecError: The gate has problems.
+    """
+    gate = load_gate(gate_file) if gate_file else _gate_of_run(stored)
+    named = baseline or gate.baseline
+    found = None
+    if named:
+        found = baseline_of(archive, stored.place.suite_id, named, but=stored.place)
+    return judge(gate, stored.judged, baseline=found)
+
+
+def baseline_of(
+    archive: Archive, suite_id: str, name: str, *, but: Place | None = None
+) -> Baseline | None:
+    """The stored run under a name: a pointer, a target's newest run, a run id, or ``latest``.
+
+    None when the champion is not named yet, or when the name means ``but`` itself.
+
+    Raises:
+        ConfigError: ``baseline_missing``, the name means nothing.
+    """
+    pointer = Path("baselines") / suite_id / f"{name}.json"
+    if pointer.is_file():
+        place = archive.find(parse(pointer.read_text(encoding="utf-8"))["run_id"])
+        return archive.load(place).judged
+    try:
+        place = find_run(archive, name, suite=suite_id)
+    except ConfigError as exc:
+        if name == champion:
+            return None
+        raise ConfigError(
+            f"the baseline {name!r} is no pointer, target or run: {exc.message}",
+            code="baseline_missing",
+        ) from exc
+    return None if place == but else archive.load(place).judged
+
+
+def _gate_of_run(stored: Stored) -> Gate:
+    location = stored.manifest["suite"]["location"]
+    gate = gate_of_suite(load_suite(location)) if location else None
+    if gate is None:
+        raise ConfigError(
+            f"the suite of run {stored.place.run_id} has no gate",
+            code="no_gate",
+            next_step="name one with --gate FILE",
+        )
+    return gate

@@ -1,0 +1,69 @@
+"""Targets by the words people use for them: files of targets, pipelines and recorded answers; models."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from pipex_core.app import wiring
+from pipex_core.errors import ConfigError, Problem, SpecError
+from pipex_core.jsonvalue import Json, parse
+from pipex_core.spec.yaml_text import read_yaml
+
+target_fields = {"kind", "path", "model", "prompt"}
+
+
+def vendor_of(model: str) -> str:
+    """The vendor of a model, by its name; what is not Gemini speaks the Messages API."""
+    return "gemini" if model.startswith(("gemini", "models/gemini")) else "anthropic"
+
+
+def read_records(path: str) -> Iterable[Mapping[str, Json]]:
+    """Recorded answers of a JSON lines, JSON or Parquet file.
+
+    Raises:
+        SpecError: The file or a line of it cannot be read.
+    """
+    place = Path(path)
+    if place.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        rows: list[Mapping[str, Json]] = pq.read_table(place).to_pylist()
+        return rows
+    text = wiring.read_text(path)
+    if place.suffix == ".json":
+        return list(parse(text))
+    return [_record(line, path, i) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
+
+
+def _record(line: str, path: str, number: int) -> Mapping[str, Json]:
+    try:
+        value = parse(line)
+    except ValueError as exc:
+        problem = Problem(code="bad_json", message=str(exc), file=path, line=number, column=1)
+        raise SpecError([problem]) from exc
+    return value if isinstance(value, dict) else {"output": value}
+
+
+def target_map(word: str | Mapping[str, Json]) -> Json:
+    """The map of a target that is one already, or that a file holds or is.
+
+    Raises:
+        ConfigError: ``unknown_target``, the word is no file of a known kind.
+    """
+    if not isinstance(word, str):
+        return word
+    path = Path(word)
+    if path.suffix in {".jsonl", ".parquet"}:
+        return {"kind": "recorded", "path": word, "name": path.stem}
+    if path.suffix not in {".yaml", ".yml", ".json"}:
+        raise ConfigError(
+            f"{word!r} is no target: name a pipeline or target file (.yaml), or recorded answers "
+            "(.jsonl, .parquet)",
+            code="unknown_target",
+            next_step="pipex eval run SUITE --target pipelines/FILE.yaml",
+        )
+    value = read_yaml(wiring.read_text(word), word).value
+    if isinstance(value, dict) and isinstance(value.get("target"), dict):
+        return value["target"]
+    if isinstance(value, dict) and "steps" not in value and target_fields & value.keys():
+        return value
+    return {"kind": "pipeline", "path": word}

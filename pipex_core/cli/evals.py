@@ -1,0 +1,304 @@
+"""``pipex eval``: run, resume, list and show."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipex_core.cli.main import (
+    LazyGroup,
+    emit,
+    exit_failed,
+    exit_incomplete,
+    exit_interrupted,
+    exit_ok,
+    note,
+)
+from pipex_core.cli.progress import ProgressLine
+from pipex_core.cli.requests import budget_of, requests_of
+from pipex_core.cli.run import provider_options
+
+if TYPE_CHECKING:
+    from pipex_core.app.evaluations import Desk, EvalRequest
+    from pipex_core.evals.runner import EvalRun
+
+# Worst first: several targets end with the code of the worst.
+severity = (1, 4, 3, 0)
+
+TABLE: Mapping[str, tuple[str, str]] = {
+    "run": ("pipex_core.cli.evals:run", "Evaluate targets on a suite."),
+    "resume": ("pipex_core.cli.evals:resume", "Go on with an evaluation that stopped."),
+    "list": ("pipex_core.cli.archive:list_", "List the finished evaluations."),
+    "show": ("pipex_core.cli.archive:show", "Show one evaluation, or one case of it."),
+}  # fmt: skip
+
+
+@click.group("eval", cls=LazyGroup, table=TABLE)
+def evaluation() -> None:
+    """Evaluate targets on suites; list, show and resume evaluations."""
+
+
+@click.command(short_help="Evaluate targets on a suite.")
+@click.argument("suite", required=False, metavar="[SUITE]")
+@click.argument("target", required=False, metavar="[TARGET]")
+@click.option("--suite", "suite_option", metavar="PATH", help="The suite.")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="FILE",
+    help="A target, pipeline or recorded answers; repeatable.",
+)
+@click.option("--pipeline", metavar="FILE", help="A pipeline as the target.")
+@click.option("--output-step", metavar="STEP", help="Step of the pipeline that answers.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="MODEL",
+    help="Ask a model with the suite's prompt; or the model of a pipeline. Repeatable.",
+)
+@click.option("--prompt", metavar="TEMPLATE", help="Prompt in place of the suite's.")
+@click.option(
+    "--recorded", "recorded", multiple=True, metavar="FILE", help="Recorded answers; repeatable."
+)
+@click.option(
+    "--bind",
+    "binds",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="An input that is the same for all cases.",
+)
+@click.option(
+    "-m",
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME[:THRESHOLD]",
+    help="A metric; repeatable.  [default: the suite's]",
+)
+@click.option("--metrics", "metrics_file", metavar="FILE", help="Metric entries in a YAML file.")
+@click.option(
+    "--repeats", type=click.IntRange(1, 100), metavar="N", help="Independent answers per case."
+)
+@click.option(
+    "-j",
+    "--max-concurrency",
+    type=click.IntRange(1, 256),
+    default=20,
+    show_default=True,
+    help="Cases in flight.",
+)
+@click.option(
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Only cases with this field; repeatable.",
+)
+@click.option("--sample", type=click.IntRange(1), metavar="N", help="A seeded sample of the cases.")
+@click.option("--stratify", metavar="FIELD", help="Sample in equal shares of this field.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of samples and orders.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N cases.")
+@provider_options
+@click.option("--max-cost", type=float, metavar="USD", help="Stop before spending more.")
+@click.option(
+    "--max-calls", type=click.IntRange(1), metavar="N", help="Stop before calling more often."
+)
+@click.option(
+    "--max-tokens", type=click.IntRange(1), metavar="N", help="Stop before using more tokens."
+)
+@click.option("--max-time", type=float, metavar="SECONDS", help="Start no case later than this.")
+@click.option("--gate", metavar="FILE", help="Gate in place of the suite's.")
+@click.option("--baseline", metavar="RUN", help="Run, target or champion to compare with.")
+@click.option("--fail-on-threshold", is_flag=True, help="Exit 1 when a mean misses its threshold.")
+@click.option(
+    "--max-missing",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="Share of missing rows that is no exit 4.",
+)
+@click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    type=click.Choice(["markdown", "json"]),
+    help="Also write a report; repeatable.",
+)
+@click.option("--no-cache", is_flag=True, help="Neither read nor write the call cache.")
+@click.option("--refresh", is_flag=True, help="Write the call cache, do not read it.")
+@click.option(
+    "--carry",
+    type=click.Choice(["auto", "none"]),
+    default="auto",
+    help="Use answers of earlier runs.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
+@click.option(
+    "--label", "labels", multiple=True, metavar="KEY=VALUE", help="A word to keep with the run."
+)
+@click.option("--results", metavar="DIR", help="Folder of the result tables.  [default: results]")
+@click.option("--quiet", is_flag=True, help="Say nothing while running.")
+@click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON object.")
+def run(**given: Any) -> int:  # noqa: ANN401 - click's options
+    r"""Evaluate one or more targets on SUITE and say how they did.
+
+    \b
+    Examples:
+      pipex eval run test_suites/ticket_triage pipelines/triage_rules.yaml
+      pipex eval run qa --model claude-haiku-5-5 --provider live --max-cost 0.50
+      pipex eval run qa --recorded a.jsonl --recorded b.jsonl -m numeric_match
+
+    Answers that an earlier run has paid for are carried over. Exit codes: 0 pass or done, 1 gate FAIL,
+    2 nothing was run, 3 INCONCLUSIVE, 4 INCOMPLETE, 130 interrupted.
+    """
+    from pipex_core.app.evaluations import open_desk
+
+    line = ProgressLine(quiet=given["quiet"] or given["as_json"])
+    desk = open_desk(
+        results=given["results"],
+        listener=line,
+        kind=given["provider"],
+        **{name: given[name] for name in ("mock_responses", "cassette", "record")},
+    )
+    for warning in desk.settings.warnings:
+        note(f"warning: {warning}")
+    requests = requests_of(given)
+    if given["dry_run"]:
+        return _dry_run(desk, requests, as_json=given["as_json"])
+    carry = given["carry"] == "auto"
+    return _run_all(desk, requests, line, given, carry=carry)
+
+
+@click.command(short_help="Go on with an evaluation that stopped.")
+@click.argument("run_id", metavar="RUN")
+@click.option("--max-cost", type=float, metavar="USD", help="The new budget.")
+@click.option("--report", "reports", multiple=True, type=click.Choice(["markdown", "json"]))
+@click.option("--quiet", is_flag=True, help="Say nothing while running.")
+@click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON object.")
+def resume(run_id: str, **given: Any) -> int:  # noqa: ANN401 - click's options
+    """Go on with the evaluation RUN: exactly the open rows are computed."""
+    from pipex_core.app.evaluations import reopened
+
+    line = ProgressLine(quiet=given["quiet"] or given["as_json"])
+    desk, request = reopened(run_id, listener=line)
+    if given["max_cost"] is not None:
+        budget = budget_of({**given, "max_calls": None, "max_tokens": None})
+        request = replace(request, options=replace(request.options, budget=budget))
+    settings = {"fail_on_threshold": False, "max_missing": 0.0, **given}
+    return _run_all(desk, [request], line, settings, carry=request.carry)
+
+
+def _run_all(
+    desk: "Desk",
+    requests: Sequence["EvalRequest"],
+    line: ProgressLine,
+    given: Mapping[str, Any],
+    *,
+    carry: bool,
+) -> int:
+    jobs = [desk.job(request) for request in requests]
+    for job, request in zip(jobs, requests, strict=True):
+        desk.remember(job, request)
+    documents, texts, codes = [], [], []
+    for job, request in zip(jobs, requests, strict=True):
+        found = _interruptible(lambda job=job: desk.run(job, carry=carry), line)  # type: ignore[misc]
+        if found is None:
+            note(f"interrupted; next: pipex eval resume {job.run_id}")
+            return exit_interrupted
+        files = _reports(desk, found, given["reports"])
+        code = _exit_of(found, given)
+        documents.append(_document(found, files, request))
+        texts.append("\n".join(_lines(found, files)))
+        codes.append(code)
+    payload = (
+        documents[0] if len(documents) == 1 else {"schema": "pipex.evals/1", "runs": documents}
+    )
+    emit(payload, as_json=given["as_json"], text=lambda: "\n\n".join(texts))
+    return min(codes, key=lambda code: severity.index(code) if code in severity else 0)
+
+
+def _interruptible(work: Callable[[], Any], line: ProgressLine) -> "EvalRun | None":
+    """The finished run, or None when the person stopped it; the journal then holds what is done."""
+    try:
+        found: EvalRun = asyncio.run(work())
+    except KeyboardInterrupt:
+        return None
+    finally:
+        line.close()
+    return found
+
+
+def _exit_of(found: "EvalRun", given: Mapping[str, Any]) -> int:
+    from pipex_core.evals.outcome import missed_thresholds
+
+    if found.verdict is not None:
+        return found.verdict.exit_code
+    if given["fail_on_threshold"] and missed_thresholds(found.summary):
+        return exit_failed
+    missing = [one.missing_rate or 0.0 for one in found.summary.metrics.values()]
+    if max(missing, default=0.0) > given["max_missing"] or found.status != "completed":
+        return exit_incomplete
+    return exit_ok
+
+
+def _dry_run(desk: "Desk", requests: Sequence["EvalRequest"], *, as_json: bool) -> int:
+    plans = {request.target: desk.plan(desk.job(request)) for request in requests}
+    shown = [{"target": str(word), **plan.as_json()} for word, plan in plans.items()]
+    lines = [
+        f"{one['target']}: {one['rows']} rows, {one['carried']} carried, {one['to_ask']} to ask, "
+        f"{one['scores']} scores"
+        + (f", at most {one['max_cost_usd']:.4f} USD" if one["max_cost_usd"] is not None else "")
+        for one in shown
+    ]
+    emit({"schema": "pipex.plan/1", "targets": shown}, as_json=as_json, text="\n".join(lines))
+    return exit_ok
+
+
+def _reports(desk: "Desk", found: "EvalRun", formats: Sequence[str]) -> list[str]:
+    from pipex_core.app.reports import write_reports
+
+    return write_reports(desk, found, formats)
+
+
+def _document(found: "EvalRun", files: Sequence[str], request: "EvalRequest") -> dict[str, Any]:
+    from pipex_core.evals.summary import metric_document, totals_document
+
+    totals = found.summary.totals
+    verdict = found.verdict
+    return {
+        "schema": "pipex.eval/1",
+        "run_id": found.run_id,
+        "suite": request.suite,
+        "target": found.job.target.target_id,
+        "status": found.status,
+        "counts": {
+            "rows": totals.n_rows,
+            "ok": totals.n_ok,
+            "failed": totals.n_failed,
+            "missing": totals.n_missing,
+            "carried": totals.n_carried,
+        },
+        "summary": totals_document(found.summary),
+        "metrics": {name: metric_document(one) for name, one in found.summary.metrics.items()},
+        "cost": totals.cost_nanousd / 1e9,
+        "calls": totals.calls,
+        "carried": totals.n_carried,
+        "row_digest": found.row_digest,
+        "verdict": None if verdict is None else verdict.as_json(),
+        "files": list(files),
+        "next": f"pipex eval show {found.run_id}",
+    }
+
+
+def _lines(found: "EvalRun", files: Sequence[str]) -> Iterator[str]:
+    from pipex_core.app.reports import run_block
+
+    yield run_block(found)
+    yield from (f"wrote {path}" for path in files)
+    if found.status != "completed":
+        yield f"next: pipex eval resume {found.run_id}"
+    else:
+        yield f"run {found.run_id}; next: pipex eval show {found.run_id}"

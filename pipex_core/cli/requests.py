@@ -1,0 +1,124 @@
+"""The words of ``pipex eval run`` as requests: targets, metrics, limits and labels."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pipex_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pipex_core.app.evaluations import EvalRequest
+    from pipex_core.evals.job import RunOptions
+    from pipex_core.llm.client import CachePolicy
+    from pipex_core.llm.cost import Budget
+
+
+def requests_of(given: Mapping[str, Any]) -> list["EvalRequest"]:
+    """One request per target, in the order of the options.
+
+    Raises:
+        ConfigError: No suite, no target, or a word that is not KEY=VALUE.
+    """
+    from pipex_core.app.evaluations import EvalRequest
+
+    suite = given["suite_option"] or given["suite"]
+    if suite is None:
+        raise ConfigError("name a suite", next_step="pipex eval run test_suites/<suite> ...")
+    common = EvalRequest(
+        suite=suite,
+        target="",
+        metrics=_metrics(given),
+        gate=given["gate"],
+        baseline=given["baseline"],
+        repeats=given["repeats"],
+        where=dict(pairs_of(given["filters"])),
+        sample_size=given["sample"],
+        stratify=given["stratify"],
+        limit=given["limit"],
+        seed=given["seed"],
+        options=_options(given),
+        labels=dict(pairs_of(given["labels"])),
+        carry=given["carry"] == "auto",
+    )
+    return [replace(common, target=target) for target in _targets(given)]
+
+
+def _targets(given: Mapping[str, Any]) -> list[str | Mapping[str, Any]]:
+    """The targets in the order of their options; a model alone asks with the suite's prompt."""
+    words = [word for word in (given["target"], given["pipeline"], *given["targets"]) if word]
+    inputs = dict(pairs_of(given["binds"]))
+    models = given["models"] or (None,)
+    found: list[str | Mapping[str, Any]] = []
+    for word in words:
+        if not (inputs or given["models"] or given["output_step"]):
+            found.append(word)
+            continue
+        bindings = {"inputs": inputs} if inputs else {}
+        for model in models:
+            named = {"model": model, "output_step": given["output_step"], "bindings": bindings}
+            found.append({"kind": "pipeline", "path": word, **_set(named)})
+    if not words:
+        prompts = [_set({"kind": "prompt", "model": m, "prompt": given["prompt"]}) for m in models]
+        found += prompts if given["models"] or given["prompt"] else []
+    found += given["recorded"]
+    if not found:
+        raise ConfigError(
+            "name a target: a pipeline, a target file, a model or recorded answers",
+            next_step="pipex eval run SUITE pipelines/<file>.yaml",
+        )
+    return found
+
+
+def _metrics(given: Mapping[str, Any]) -> list[Any] | None:
+    found: list[Any] = list(given["metrics"])
+    if given["metrics_file"]:
+        from pipex_core.app.wiring import read_text
+        from pipex_core.spec.yaml_text import read_yaml
+
+        value = read_yaml(read_text(given["metrics_file"]), given["metrics_file"]).value
+        found += value.get("metrics", []) if isinstance(value, dict) else list(value or [])
+    return found or None
+
+
+def _options(given: Mapping[str, Any]) -> "RunOptions":
+    from pipex_core.evals.job import RunOptions
+
+    cache: CachePolicy = "refresh" if given["refresh"] else "use"
+    return RunOptions(
+        max_concurrency=given["max_concurrency"],
+        max_missing=given["max_missing"],
+        max_time_s=given["max_time"],
+        cache="off" if given["no_cache"] else cache,
+        budget=budget_of(given),
+    )
+
+
+def budget_of(given: Mapping[str, Any]) -> "Budget | None":
+    """The budget that the caps add up to; None without caps."""
+    caps = {name: given[name] for name in ("max_cost", "max_calls", "max_tokens")}
+    if not _set(caps):
+        return None
+    from decimal import Decimal
+
+    from pipex_core.llm.cost import Budget
+
+    cost = caps["max_cost"]
+    return Budget(
+        name="run",
+        max_cost_usd=None if cost is None else Decimal(str(cost)),
+        max_calls=caps["max_calls"],
+        max_tokens=caps["max_tokens"],
+    )
+
+
+def _set(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value}
+
+
+def pairs_of(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Words KEY=VALUE as pairs."""
+    for word in words:
+        name, separator, value = word.partition("=")
+        if not separator or not name:
+            raise ConfigError(f"write KEY=VALUE, not {word!r}")
+        yield name, value
