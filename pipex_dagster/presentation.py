@@ -7,15 +7,14 @@ columns, tables for people, and a text with one small picture last.
 import base64
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipex_core.evals.summary import MetricSummary, Summary
 from pipex_core.jsonvalue import Json
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 Metadata = dict[str, dg.MetadataValue[Any]]
 
@@ -34,7 +33,7 @@ def numbers(values: Mapping[str, float | None]) -> Metadata:
     }
 
 
-def panels(table: "pa.Table") -> Metadata:
+def panels(table: pa.Table) -> Metadata:
     """Row count and columns, under the names for which the UI has panels of its own."""
     columns = [
         dg.TableColumn(
@@ -89,6 +88,95 @@ def summary_text(summary: Summary) -> str:
     ]
     picture = _picture(summary)
     return "\n".join(lines) + (f"\n\n{picture}" if picture else "")
+
+
+def response_numbers(table: pa.Table, *, calls: int, resumed: int) -> Metadata:
+    """How asking went.
+
+    Args:
+        table: Responses.
+        calls: Model calls that this try made.
+        resumed: Rows that an earlier try of the same run had.
+    """
+    words = table["class"].cast("string")
+    carried = pc.equal(table["cache"].cast("string"), "carried")
+    spent = pc.if_else(carried, 0, table["cost_nanousd"])
+    p95 = pc.quantile(table["latency_ms"], q=0.95)[0].as_py() if table.num_rows else None
+    return numbers(
+        {
+            "answered_share": _share(pc.equal(words, "observed")),
+            "missing": pc.sum(pc.equal(words, "missing")).as_py() or 0,
+            "cost_usd": (pc.sum(spent).as_py() or 0) / 1e9,
+            "calls": calls,
+            "carried": pc.sum(carried).as_py() or 0,
+            "resumed": resumed,
+            "latency_p95_ms": p95,
+        }
+    )
+
+
+def unanswered(table: pa.Table) -> Iterable[Mapping[str, Json]]:
+    """The responses that are no regular answer, with why."""
+    names = ("case_id", "repeat", "status", "error_code", "error")
+    bad = table.filter(pc.not_equal(table["status"].cast("string"), "ok"))
+    return (dict(row) for row in bad.select(names).slice(0, shown_rows).to_pylist())
+
+
+def worst_cases(responses: pa.Table, scores: pa.Table, metric: str) -> Iterable[Mapping[str, Json]]:
+    """The cases with the worst score of one metric, what has no score first."""
+    heads = scores.filter(
+        pc.and_(
+            pc.and_(
+                pc.equal(scores["metric"].cast("string"), metric), pc.is_null(scores["submetric"])
+            ),
+            pc.equal(scores["level"].cast("string"), "case"),
+        )
+    )
+    columns = ("case_id", "repeat", "score", "code", "direction")
+    rows = heads.select(columns).to_pylist()
+    rows.sort(key=lambda row: _badness(row["score"], row["direction"]))
+    texts = ("case_id", "repeat", "input", "expected", "output")
+    said = {(row["case_id"], row["repeat"]): row for row in responses.select(texts).to_pylist()}
+    for row in rows[:shown_rows]:
+        found = said[row["case_id"], row["repeat"]]
+        score = row["code"] if row["score"] is None else f"{row['score']:.4g}"
+        yield {
+            "case": row["case_id"],
+            metric: score,
+            **{name: found[name] for name in ("input", "expected", "output")},
+        }
+
+
+def _badness(score: float | None, direction: str) -> tuple[bool, float]:
+    if score is None:
+        return False, 0.0
+    return True, -score if direction == "lower" else score
+
+
+def leaderboard_text(table: pa.Table) -> str:
+    """The leaderboard as a Markdown table: a line per target, a column per metric, the champion bold."""
+    rows = table.to_pylist()
+    metrics = list(dict.fromkeys(row["metric"] for row in rows))
+    lines = [
+        f"| target | verdict | {' | '.join(metrics)} |",
+        f"|---|---|{'--:|' * len(metrics)}",
+    ]
+    for target in dict.fromkeys(row["target"] for row in rows):
+        own = {row["metric"]: row for row in rows if row["target"] == target}
+        first = next(iter(own.values()))
+        name = f"**{target}** (champion)" if first["champion"] else target
+        means = " | ".join(_mean_of(own.get(metric)) for metric in metrics)
+        lines.append(f"| {name} | {first['verdict'] or nothing} | {means} |")
+    return "\n".join(lines)
+
+
+def _mean_of(row: Mapping[str, Json] | None) -> str:
+    return nothing if row is None or row["mean"] is None else f"{row['mean']:.3g}"
+
+
+def _share(flags: Any) -> float | None:  # noqa: ANN401 - an Arrow array, whose library has no types
+    found: float | None = pc.mean(flags.cast("double")).as_py()
+    return found
 
 
 def _metric_line(name: str, metric: MetricSummary) -> str:

@@ -6,7 +6,8 @@ killed process leaves the old value or the new one, never a torn file.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -14,12 +15,118 @@ from urllib.parse import quote
 import dagster as dg
 from upath import UPath
 
+from pipex_core.app.evaluations import Desk
+from pipex_core.app.project import ModelEntry
+from pipex_core.app.settings import Settings, read_settings
+from pipex_core.app.wiring import providing_of, unheard
+from pipex_core.errors import StoreError
+from pipex_core.evals.suite import Suite
+from pipex_core.evals.target import Target
+from pipex_core.telemetry import Listener
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
+core_key = "pipex"
+tables_key = "pipex_tables"
+records_key = "pipex_records"
 metadata_prefix = "pipex."
 part_suffix = ".part"
 local_protocols = ("", "file")
+
+
+class PipexResource(dg.ConfigurableResource["PipexResource"]):
+    """Settings, services and results of one project.
+
+    Attributes:
+        project_dir: Folder with ``pipelines/`` and ``test_suites/``; relative folders in settings
+            stand below it.
+    """
+
+    project_dir: str
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the process, folders below the project where they are relative."""
+        return project_settings(self.project_dir)
+
+    def desk(self, *, listener: Listener = unheard, **provider: str | None) -> Desk:
+        """Services, targets and results for one way of answering.
+
+        The services are new; whoever uses them closes them (``client.aclose()``) in the event loop
+        that used them.
+
+        Args:
+            listener: Hears every event.
+            provider: ``kind``, ``mock_responses`` and ``cassette``; files are relative to the project,
+                and settings say what is left out.
+
+        Raises:
+            ConfigError: Replay without a cassette.
+        """
+        below = {
+            name: str(Path(self.project_dir) / value)
+            for name in ("mock_responses", "cassette")
+            if (value := provider.get(name))
+        }
+        settings = self.settings
+        return Desk(
+            settings=settings,
+            providing=providing_of(settings, **{**provider, **below}),
+            results=settings.text("results_dir"),
+            listener=listener,
+        )
+
+    def desk_of(self, entry: ModelEntry, *, listener: Listener = unheard) -> Desk:
+        """The desk at which a target of the models file is evaluated."""
+        return self.desk(
+            kind=entry.provider,
+            mock_responses=entry.mock_responses,
+            cassette=entry.cassette,
+            listener=listener,
+        )
+
+    def target(self, desk: Desk, entry: ModelEntry, suite: Suite, name: str) -> Target:
+        """The target of an entry on a suite.
+
+        Args:
+            desk: From ``desk_of``.
+            entry: Of the models file.
+            suite: Gives the prompt that the entry leaves out.
+            name: Folder of the suite.
+
+        Raises:
+            SpecError: All problems of the entry, or of the files that it names.
+        """
+        data = {key: value for key, value in entry.targets[name].items() if key != "id"}
+        if "path" in data:
+            data["path"] = str(Path(self.project_dir) / str(data["path"]))
+        return desk.read_target({**data, "name": entry.name}, suite)
+
+
+def project_settings(project_dir: str) -> Settings:
+    """The settings of the process, with relative folders below the project instead of the process's own."""
+    found = read_settings()
+    below = {
+        name: str(Path(project_dir) / found.values[name])
+        for name in ("workspace_dir", "output_dir", "checkpoint_dir", "results_dir")
+    }
+    return read_settings(options={**below, "project_dir": project_dir})
+
+
+def root_of(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> tuple[str, datetime]:
+    """Id of the run that this one repeats, or its own, and when that run was created (UTC).
+
+    Everything that must be found again by a re-execution hangs on these two.
+    """
+    run = context.run
+    root_run_id = run.root_run_id or run.run_id
+    found = context.instance.get_run_record_by_id(root_run_id)
+    # A root run may have been deleted; its re-execution then counts as a run of its own.
+    record = found or context.instance.get_run_record_by_id(run.run_id)
+    if record is None:
+        raise StoreError(f"Dagster does not know run {run.run_id}", code="unknown_run")
+    return record.dagster_run.run_id, record.create_timestamp
 
 
 class ArrowTable(dg.ConfigurableIOManagerFactory["ParquetTables"]):
@@ -90,13 +197,25 @@ class ParquetTables(_AtomicFiles):
     def load_from_path(self, context: dg.InputContext, path: UPath) -> "pa.Table":  # noqa: ARG002 - Dagster's signature
         return read_table(path)
 
-    def stored(self, key: dg.AssetKey, partition: str | None = None) -> "pa.Table | None":
-        """The table of an asset's partition as it is stored now, or None when there is none."""
+    def stored(
+        self,
+        key: dg.AssetKey,
+        partition: str | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+    ) -> "pa.Table | None":
+        """The table of an asset's partition as it is stored now, or None when there is none.
+
+        Args:
+            key: Of the asset.
+            partition: Its key, or None for an asset without partitions.
+            columns: The ones to read; all when None.
+        """
         path = UPath(self._base_path).joinpath(*key.path)
         if partition is not None:
             path = self.make_safe_partition_path(path, partition)
         path = self._with_extension(path)
-        return read_table(path) if path.exists() else None
+        return read_table(path, columns=columns) if path.exists() else None
 
 
 class JsonRecords(_AtomicFiles):
@@ -129,9 +248,10 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def read_table(path: UPath) -> "pa.Table":
-    """The table of a Parquet file, with its metadata."""
+def read_table(path: UPath, *, columns: Sequence[str] | None = None) -> "pa.Table":
+    """The table of a Parquet file, with its metadata; of some columns, or of all."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return pq.read_table(pa.BufferReader(path.read_bytes()))
+    wanted = None if columns is None else list(columns)
+    return pq.read_table(pa.BufferReader(path.read_bytes()), columns=wanted)

@@ -14,7 +14,7 @@ from pipex_core.evals.suitefile import Text, dump_lines, read_file
 from pipex_core.evals.summary import MetricSummary, Summary
 from pipex_core.jsonvalue import Json, canonical, parse
 
-verdict_key = b"pipex.verdict"
+end_key = b"pipex.end"
 
 cases_schema = pa.schema(
     [
@@ -166,13 +166,19 @@ def _standing_rows(standing: Standing) -> Iterable[dict[str, Json]]:
             }
 
 
-def with_verdict(table: pa.Table, verdict: Mapping[str, Json]) -> pa.Table:
-    """The table of comparisons with the verdict object in its metadata."""
+def with_end(table: pa.Table, end: Mapping[str, Json]) -> pa.Table:
+    """The table of comparisons with how the evaluation ended in its metadata.
+
+    Args:
+        table: Rows of comparisons.
+        end: ``run_id``, ``status``, and ``verdict`` as a gate gives it or null.
+    """
     kept = table.schema.metadata or {}
-    return table.replace_schema_metadata({**kept, verdict_key: canonical(verdict)})
+    return table.replace_schema_metadata({**kept, end_key: canonical(end)})
 
 
-def verdict_in(table: pa.Table) -> Mapping[str, Json]:
-    """The verdict object that ``with_verdict`` put there; empty when there is none."""
-    found = (table.schema.metadata or {}).get(verdict_key)
-    return {} if found is None else parse(found.decode())
+def end_in(table: pa.Table | None) -> Mapping[str, Json]:
+    """What ``with_end`` put there; empty when there is nothing."""
+    found = None if table is None else (table.schema.metadata or {}).get(end_key)
+    known: Mapping[str, Json] = {} if found is None else parse(found.decode())
+    return known

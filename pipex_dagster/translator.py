@@ -21,6 +21,7 @@ Layer = Literal["suite", "responses", "scores", "summary", "verdict", "leaderboa
 layers: Sequence[Layer] = ("suite", "responses", "scores", "summary", "verdict", "leaderboard")
 
 targets_partitions = "pipex_targets"
+problems_group = "pipex_problems"
 longest_partition = 120
 longest_name = 100
 # Names that Dagster 1.13 refuses besides the keywords of Python.

@@ -1,0 +1,351 @@
+"""A suite as the assets see it, and one evaluation of it on one target: the job, its journal, its past.
+
+Everything here is a call of the core with what Dagster knows put in the right places. The run id of an
+evaluation follows from the root run and the partition, so a re-execution finds the journal of the run
+that it repeats, and publishes under the same id.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipex_core.app.evaluations import Desk
+from pipex_core.app.pipelines import load_pipeline
+from pipex_core.app.project import ModelEntry, Project
+from pipex_core.app.suites import gate_of_suite, load_suite
+from pipex_core.app.wiring import metrics
+from pipex_core.engine.journal import open_journal
+from pipex_core.errors import ConfigError, StepError
+from pipex_core.evals.answers import Answer
+from pipex_core.evals.carry import CarryIndex
+from pipex_core.evals.gatefile import Gate, paired_kinds
+from pipex_core.evals.job import EvalJob, RunOptions
+from pipex_core.evals.judged import Judged
+from pipex_core.evals.judgement import Judgement, summarise
+from pipex_core.evals.preflight import Request, prepare
+from pipex_core.evals.runner import check_resume, header_of, respond, watch
+from pipex_core.evals.scoring import score
+from pipex_core.evals.suite import Suite
+from pipex_core.evals.table import joined, response_batch
+from pipex_core.evals.target import PromptTarget, Target
+from pipex_core.jsonvalue import Json, digest
+from pipex_dagster.resources import ParquetTables, PipexResource, core_key, root_of, tables_key
+from pipex_dagster.translator import Layer, target_of
+
+# Raised when the engine or an adapter would ask the same target otherwise.
+responses_version = 1
+layer_version = "1"
+# Stands for the target where rows are judged and nobody is asked.
+nobody = PromptTarget(provider="mock", model="none")
+
+annotations = ("cluster_id", "weight", "tags", "split", "slices", "quarantined", "metadata")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteFiles:
+    """A suite and who is evaluated on it, as the files are when the definitions are built.
+
+    Attributes:
+        name: Folder of the suite, under which the models file names it.
+        root: Folder of the project.
+    """
+
+    name: str
+    root: Path
+    suite: Suite
+    gate: Gate | None
+    entries: Sequence[ModelEntry]
+    champion: ModelEntry | None
+
+    def entry(self, target: str) -> ModelEntry:
+        """The entry of the models file with this name.
+
+        Raises:
+            ConfigError: ``unknown_target``, the models file does not name it for this suite.
+        """
+        found = next((entry for entry in self.entries if entry.name == target), None)
+        if found is None:
+            raise ConfigError(
+                f"the models file has no target {target!r} for suite {self.suite.id!r}",
+                code="unknown_target",
+                next_step="name it in `test_suites/models.yaml`, or delete the partition",
+            )
+        return found
+
+    def is_champion(self, target: str) -> bool:
+        """Whether others are compared with this target."""
+        return self.champion is not None and self.champion.name == target
+
+    def gate_for(self, target: str) -> Gate | None:
+        """The rules that apply to a target: all, but for the champion those that compare nothing."""
+        if self.gate is None or not self.is_champion(target):
+            return self.gate
+        own = tuple(rule for rule in self.gate.rules if rule.kind not in paired_kinds)
+        return replace(self.gate, rules=own) if own else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Versions:
+    """Code version of each layer: it changes exactly when the layer would come out differently.
+
+    Attributes:
+        responses: Engine and adapter semantics, repeats, and what the targets do apart from which model
+            they use: a new model leaves the other partitions fresh.
+        scores: What is measured.
+        summary: Thresholds, weights, tags and reducers as well.
+        verdict: The gate, and whom it compares with.
+    """
+
+    responses: str
+    scores: str
+    summary: str
+    verdict: str
+
+    def of(self, layer: Layer) -> str:
+        """The version of a layer; those of suite and leaderboard follow from their inputs alone."""
+        if layer in ("suite", "leaderboard"):
+            return layer_version
+        found: str = getattr(self, layer)
+        return found
+
+
+def suite_files(project: Project, name: str) -> SuiteFiles:
+    """The suite in one folder of a project.
+
+    Raises:
+        SpecError: All problems of its files.
+    """
+    suite = load_suite(project.suites[name])
+    return SuiteFiles(
+        name=name,
+        root=project.root,
+        suite=suite,
+        gate=gate_of_suite(suite),
+        entries=list(project.entries(name)),
+        champion=project.champion(name),
+    )
+
+
+def versions_of(files: SuiteFiles) -> Versions:
+    """The code versions of a suite's layers.
+
+    Raises:
+        SpecError: All problems of metrics, gate and pipelines.
+    """
+    job = job_of(files.suite, nobody, gate=files.gate, run_id="")
+    own = {case: [entry.fingerprint for entry in of] for case, of in job.case_metrics.items()}
+    asked = [responses_version, job.repeats, sorted({_program(files, e) for e in files.entries})]
+    champion = files.champion.name if files.champion else None
+    return Versions(
+        responses=digest(asked)[:16],
+        scores=digest([[entry.fingerprint for entry in job.metrics], own])[:16],
+        summary=job.plan_digest[:16],
+        verdict=digest([job.plan_digest, files.gate.digest if files.gate else None, champion])[:16],
+    )
+
+
+def target_key(files: SuiteFiles, entry: ModelEntry) -> str:
+    """What the models file says about a target, its pipeline included: another target, another key."""
+    return digest([_program(files, entry), entry.targets[files.name].get("model"), entry.provider])
+
+
+def _program(files: SuiteFiles, entry: ModelEntry) -> str:
+    """What a target does with a case, apart from which model it uses."""
+    data = dict(entry.targets[files.name])
+    named = ("id", "name", "model")
+    own = {key: value for key, value in data.items() if key not in named}
+    if data["kind"] == "pipeline":
+        own["path"] = load_pipeline(files.root / str(data["path"])).digest
+    if data["kind"] == "prompt":
+        own.setdefault("prompt", files.suite.defaults.prompt)
+    return digest(own)
+
+
+def job_of(  # noqa: PLR0913 - what a request has, all named
+    suite: Suite,
+    target: Target,
+    *,
+    run_id: str,
+    gate: Gate | None = None,
+    baseline: Judged | None = None,
+    options: RunOptions | None = None,
+    origin: Mapping[str, Json] | None = None,
+) -> EvalJob:
+    """The job of evaluating a target on a suite with the metrics that the suite names."""
+    request = Request(
+        run_id=run_id,
+        suite=suite,
+        target=target,
+        gate=gate,
+        baseline=baseline,
+        options=options or RunOptions(),
+        origin=origin or {},
+    )
+    return prepare(request, registry=metrics())
+
+
+class At:
+    """Where a layer is computed: its run, its partition, and what it may use."""
+
+    def __init__(self, context: dg.AssetExecutionContext, suite_id: str) -> None:
+        self.context = context
+        self.pipex: PipexResource = getattr(context.resources, core_key)
+        self.tables: ParquetTables = getattr(context.resources, tables_key)
+        self._suite_id = suite_id
+
+    @property
+    def partition(self) -> str:
+        """Key of the partition."""
+        return str(self.context.partition_key)
+
+    @property
+    def target(self) -> str:
+        """Name of the target that the partition stands for."""
+        return target_of(self.partition)
+
+    @property
+    def run_id(self) -> str:
+        """Id of the evaluation: equal for all tries of one root run, and sortable by time."""
+        root_run_id, created = root_of(self.context)
+        hashed = digest([root_run_id, self._suite_id, self.partition])
+        return f"ev_{created:%Y%m%dT%H%M%S}_{hashed[:8]}"
+
+    @property
+    def origin(self) -> Mapping[str, Json]:
+        """Who asks for the evaluation."""
+        return {"orchestrator_run_id": self.context.run.run_id, "partition_key": self.partition}
+
+    def stored(self, key: dg.AssetKey) -> pa.Table | None:
+        """The table of this partition of an asset, or None."""
+        return self.tables.stored(key, self.partition)
+
+    def required(self, key: dg.AssetKey, *, is_partitioned: bool = True) -> pa.Table:
+        """The table of an asset that this layer reads.
+
+        Raises:
+            ConfigError: ``not_materialized``.
+        """
+        table = self.tables.stored(key, self.partition if is_partitioned else None)
+        if table is None:
+            name = key.to_user_string()
+            raise ConfigError(
+                f"{name} is not materialized",
+                code="not_materialized",
+                next_step=f"materialize `{name}` first, or together with this asset",
+            )
+        return table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What asking a target gave.
+
+    Attributes:
+        calls: Model calls that this try made.
+        resumed: Rows that an earlier try of the same root run has.
+    """
+
+    table: pa.Table
+    calls: int
+    resumed: int
+
+
+async def ask(job: EvalJob, desk: Desk, *, carry: CarryIndex) -> Asked:
+    """Ask the target, journalled under the run id of the job.
+
+    Raises:
+        ConfigError: ``resume_mismatch``, suite or target changed since the root run was started.
+        StepError: Something stopped the run that would stop every case, such as ``auth``.
+        StoreError: The journal cannot be used.
+    """
+    services = desk.services
+    journal = open_journal(
+        services.journals,
+        job.run_id,
+        clock=services.clock,
+        faults=services.faults,
+        hold=services.hold,
+    )
+    try:
+        check_resume(job, journal)
+        resumed = sum(journal.state.finished(unit.name) is not None for unit in job.units())
+        journal.start(header_of(job, services))
+        watching = watch(job, services)
+        found = await respond(job, services, journal=journal, carry=carry, watching=watching)
+    finally:
+        await journal.close()
+        await services.client.aclose()
+    if found.stopped == "fatal":
+        # Rows without an answer are not worth a table: what was answered is in the journal.
+        raise StepError(
+            f"asking {job.target.target_id} stopped: {found.reason}", code=found.reason or "fatal"
+        )
+    return Asked(table=found.table, calls=watching.progress.calls, resumed=resumed)
+
+
+def known_answers(desk: Desk, suite_id: str, own: pa.Table | None) -> CarryIndex:
+    """Answers that need no call: those of the partition itself, then of published runs, newest first."""
+    published = (
+        desk.archive.table(place, "responses") for place in desk.archive.places(suite=suite_id)
+    )
+    return CarryIndex(responses=[*([] if own is None else [own]), *published])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Responses and their scores, each sorted."""
+
+    responses: pa.Table
+    scores: pa.Table
+
+    def judgement(self, job: EvalJob) -> Judgement:
+        """What the rows say, without a verdict."""
+        return summarise(job, self.responses, self.scores)
+
+
+def judged_today(job: EvalJob, responses: pa.Table, scores: pa.Table) -> Rows:
+    """The rows with the annotations and thresholds of the job; no stored score is computed again."""
+    known = annotated(job, responses)
+    carried = CarryIndex(scores=[scores])
+    return Rows(
+        responses=_with_origin(known, "cache", job.run_id),
+        scores=_with_origin(score(job, known, carried=carried.scores), "carried", job.run_id),
+    )
+
+
+def _with_origin(table: pa.Table, column: str, run_id: str) -> pa.Table:
+    """The table with ``column`` as a reader of run ``run_id`` sees it: carried, or made here."""
+    is_own = pc.equal(table["origin_run_id"].cast(pa.string()), run_id)
+    place = table.schema.get_field_index(column)
+    field = table.schema.field(place)
+    if column == "carried":
+        return table.set_column(place, field, pc.invert(is_own))
+    words = pc.if_else(is_own, table[column].cast(pa.string()), "carried")
+    return table.set_column(place, field, words.dictionary_encode().cast(field.type))
+
+
+def annotated(job: EvalJob, responses: pa.Table) -> pa.Table:
+    """The responses to the job's cases, with tags, weights and other annotations as they are now.
+
+    Responses to cases that have left the suite since are left out.
+    """
+    nothing = Answer(status="ok")
+    rows = response_batch([job.row_of(unit, nothing) for unit in job.units()])
+    today = joined("responses", [rows])
+    place_of = {key: place for place, key in enumerate(_keys(today))}
+    places = [place_of.get(key) for key in _keys(responses)]
+    kept = responses.filter(pa.array([place is not None for place in places], pa.bool_()))
+    current = today.take(pa.array([p for p in places if p is not None], pa.int64()))
+    for name in annotations:
+        place = kept.schema.get_field_index(name)
+        kept = kept.set_column(place, kept.schema.field(place), current[name])
+    return kept
+
+
+def _keys(table: pa.Table) -> list[tuple[str, int]]:
+    names = ("case_id", "repeat")
+    return list(zip(*(table[name].to_pylist() for name in names), strict=True))

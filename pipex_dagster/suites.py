@@ -1,0 +1,377 @@
+"""Suites as assets: suite -> responses -> scores -> summary -> verdict, and a leaderboard beside them.
+
+All but the suite and the leaderboard are partitioned by target. Questions come from the materialized
+suite, metrics and gate from the files as they are, so an edit of a metric recomputes scores and leaves
+answers alone. Each layer gives the digest of its rows as data version: what comes out the same keeps
+everything behind it fresh.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
+
+from pipex_core.app.evaluations import Desk
+from pipex_core.errors import PipexError
+from pipex_core.evals.carry import CarryIndex
+from pipex_core.evals.job import EvalJob, RunOptions, expected_text
+from pipex_core.evals.judged import Judged
+from pipex_core.evals.judgement import Judgement, comparison_table, decide, judged_of, summarise
+from pipex_core.evals.manifest import Circumstances
+from pipex_core.evals.runner import EvalRun, place_of_job, publish_run
+from pipex_core.evals.scoring import score
+from pipex_core.evals.suite import Suite, suite_digest
+from pipex_core.evals.table import row_digest
+from pipex_core.evals.verdict import sentence
+from pipex_core.jsonvalue import compact, short
+from pipex_core.telemetry import Event, Listener
+from pipex_dagster.checks import check_results, check_specs
+from pipex_dagster.evaluation import (
+    At,
+    Rows,
+    SuiteFiles,
+    Versions,
+    annotated,
+    ask,
+    job_of,
+    judged_today,
+    known_answers,
+    nobody,
+    versions_of,
+)
+from pipex_dagster.presentation import (
+    Metadata,
+    leaderboard_text,
+    numbers,
+    of_metrics,
+    panels,
+    response_numbers,
+    rows_shown,
+    summary_text,
+    unanswered,
+    worst_cases,
+)
+from pipex_dagster.resources import core_key, root_of, tables_key
+from pipex_dagster.tables import (
+    Standing,
+    cases_table,
+    end_in,
+    leaderboard_columns,
+    leaderboard_table,
+    suite_of,
+    summary_table,
+    with_end,
+)
+from pipex_dagster.translator import (
+    Layer,
+    PipexTranslator,
+    SuiteAsset,
+    failure_of,
+    is_worth_a_retry,
+    partition_of,
+    target_of,
+    targets_partitions,
+)
+
+Result = dg.MaterializeResult[pa.Table]
+Body = Callable[[At], Result]
+
+partitions = dg.DynamicPartitionsDefinition(name=targets_partitions)
+partitioned: frozenset[Layer] = frozenset({"responses", "scores", "summary", "verdict"})
+reads: Mapping[Layer, Sequence[Layer]] = {
+    "suite": (),
+    "responses": ("suite",),
+    "scores": ("suite", "responses"),
+    "summary": ("responses", "scores"),
+    "verdict": ("responses", "scores", "summary"),
+    "leaderboard": ("summary", "verdict"),
+}
+logged_share = 0.1  # of the rows, between two lines in the log: each line is a row of the event log
+
+
+class AskConfig(dg.Config):
+    """How the target is asked, as the launchpad shows it."""
+
+    carry: bool = Field(
+        default=True, description="Take over known answers; false buys all of them anew."
+    )
+    max_concurrency: int = Field(default=20, ge=1, description="Cases in flight.")
+
+
+def suite_assets(files: SuiteFiles, translator: PipexTranslator) -> list[dg.AssetsDefinition]:
+    """The assets of a suite.
+
+    Raises:
+        SpecError: All problems of its metrics, its gate and the pipelines of its targets.
+    """
+    return _Assets(files, versions_of(files), translator).all()
+
+
+class _Assets:
+    """The assets of one suite; a method computes each layer."""
+
+    def __init__(self, files: SuiteFiles, versions: Versions, translator: PipexTranslator) -> None:
+        self._files = files
+        self._versions = versions
+        self._translator = translator
+
+    def all(self) -> list[dg.AssetsDefinition]:
+        """One definition per layer, in their order."""
+        bodies: Mapping[Layer, Body] = {
+            "suite": self._suite,
+            "responses": self._responses,
+            "scores": self._scores,
+            "summary": self._summary,
+            "verdict": self._verdict,
+            "leaderboard": self._leaderboard,
+        }
+        return [self._asset(layer, body) for layer, body in bodies.items()]
+
+    def _key(self, layer: Layer) -> dg.AssetKey:
+        return self._translator.asset_key(self._files.suite.id, layer)
+
+    def _asset(self, layer: Layer, body: Body) -> dg.AssetsDefinition:
+        suite = self._files.suite
+        spec = self._translator.get_asset_spec(
+            SuiteAsset(
+                suite_id=suite.id,
+                layer=layer,
+                title=suite.name or suite.id,
+                description=suite.description,
+                code_version=self._versions.of(layer),
+                deps=[self._key(one) for one in reads[layer]],
+                partitions_def=partitions if layer in partitioned else None,
+            )
+        )
+
+        # Without an annotation of what it returns: Dagster would make a type of output out of it.
+        def compute(context: dg.AssetExecutionContext):  # type: ignore[no-untyped-def]  # noqa: ANN202 - see above
+            try:
+                return body(At(context, suite.id))
+            except PipexError as error:
+                if is_worth_a_retry(error):
+                    raise dg.RetryRequested(max_retries=1) from error
+                raise failure_of(error) from error
+
+        is_verdict = layer == "verdict"
+        return dg.multi_asset(
+            specs=[spec.with_io_manager_key(tables_key)],
+            name="__".join(spec.key.path),
+            required_resource_keys={core_key, tables_key},
+            config_schema=AskConfig.to_fields_dict() if layer == "responses" else None,
+            check_specs=check_specs(self._files.gate, spec.key, partitions) if is_verdict else None,
+        )(compute)
+
+    # -- the layers
+
+    def _suite(self, at: At) -> Result:
+        del at
+        suite = self._files.suite
+        counts = Counter(case.status for case in suite.cases)
+        metadata = numbers({"cases": len(suite.cases), "quarantined": counts["quarantined"]})
+        version = suite_digest(suite)
+        metadata["suite_digest"] = dg.MetadataValue.text(short(version))
+        examples = rows_shown(
+            {"case": case.id, "input": compact(case.input), "expected": expected_text(case)}
+            for case in suite.cases[:5]
+        )
+        return _result(cases_table(suite), metadata, version=version, shown={"examples": examples})
+
+    def _responses(self, at: At) -> Result:
+        config = AskConfig(**at.context.op_execution_context.op_config)
+        entry, suite = self._files.entry(at.target), self._asked_suite(at)
+        desk = at.pipex.desk_of(entry, listener=_progress_log(at.context))
+        job = job_of(
+            suite,
+            at.pipex.target(desk, entry, suite, self._files.name),
+            run_id=at.run_id,
+            options=RunOptions(
+                max_concurrency=config.max_concurrency, cache="use" if config.carry else "refresh"
+            ),
+            origin=at.origin,
+        )
+        own = at.stored(self._key("responses"))
+        carry = known_answers(desk, suite.id, own) if config.carry else CarryIndex()
+        asked = asyncio.run(ask(job, desk, carry=carry))
+        metadata = response_numbers(asked.table, calls=asked.calls, resumed=asked.resumed)
+        return _result(
+            asked.table,
+            metadata,
+            version=row_digest({"responses": asked.table}),
+            shown={"not answered": rows_shown(unanswered(asked.table))},
+        )
+
+    def _scores(self, at: At) -> Result:
+        job = self._judging(at)
+        responses = annotated(job, at.required(self._key("responses")))
+        own = at.stored(self._key("scores"))
+        known = CarryIndex(scores=[own] if own is not None else [])
+        table = score(job, responses, carried=known.scores)
+        found = summarise(job, responses, table).summary
+        carried = pc.sum(table["carried"]).as_py() or 0
+        worst = worst_cases(responses, table, job.metrics[0].name)
+        return _result(
+            table,
+            numbers({**of_metrics(found), "carried": carried}),
+            version=row_digest({"scores": table}),
+            shown={"worst cases": rows_shown(worst)},
+        )
+
+    def _summary(self, at: At) -> Result:
+        job = self._judging(at)
+        found = self._rows(at, job).judgement(job).summary
+        table = summary_table(found)
+        return _result(
+            table,
+            numbers({"pass_rate": found.totals.pass_rate, **of_metrics(found)}),
+            version=row_digest({"summary": table}),
+            text=summary_text(found),
+        )
+
+    def _verdict(self, at: At) -> Result:
+        entry, suite = self._files.entry(at.target), self._asked_suite(at)
+        desk = at.pipex.desk_of(entry)
+        job = job_of(
+            suite,
+            at.pipex.target(desk, entry, suite, self._files.name),
+            run_id=at.run_id,
+            gate=self._files.gate_for(at.target),
+            baseline=self._baseline(at, suite),
+            origin=at.origin,
+        )
+        rows = self._rows(at, job)
+        run = _published(job, rows, decide(job, rows.judgement(job)), at=at, desk=desk)
+        champion = self._files.champion.name if self._files.champion else None
+        checks = list(check_results(self._files.gate, run.verdict, against=champion))
+        table = _verdict_table(run)
+        return _result(
+            table,
+            numbers({"pass_rate": run.summary.totals.pass_rate, **of_metrics(run.summary)})
+            | {
+                "run": dg.MetadataValue.text(run.run_id),
+                "results": dg.MetadataValue.path(desk.blobs.url(place_of_job(job).manifest)),
+            },
+            version=row_digest({"verdict": table.drop_columns(["baseline_run_id"])}),
+            text=sentence(run.verdict) if run.verdict else f"The run is {run.status}; no gate.",
+            checks=checks,
+        )
+
+    def _leaderboard(self, at: At) -> Result:
+        known = at.context.instance.get_dynamic_partitions(targets_partitions)
+        found = [self._standing(at, partition) for partition in known]
+        table = leaderboard_table([one for one in found if one is not None])
+        return _result(
+            table,
+            numbers({"targets": len(set(table["target"].to_pylist()))}),
+            version=row_digest({"leaderboard": table}),
+            text=leaderboard_text(table),
+        )
+
+    # -- what they share
+
+    def _asked_suite(self, at: At) -> Suite:
+        return suite_of(at.required(self._key("suite"), is_partitioned=False), self._files.suite)
+
+    def _judging(self, at: At) -> EvalJob:
+        """The job as far as judging stored rows needs it: whoever answered plays no part."""
+        return job_of(self._asked_suite(at), nobody, run_id=at.run_id, gate=self._files.gate)
+
+    def _rows(self, at: At, job: EvalJob) -> Rows:
+        responses = at.required(self._key("responses"))
+        return judged_today(job, responses, at.required(self._key("scores")))
+
+    def _baseline(self, at: At, suite: Suite) -> Judged | None:
+        """The champion as its stored rows are, judged by the same metrics; None without them."""
+        champion = self._files.champion
+        if champion is None or self._files.is_champion(at.target):
+            return None
+        partition = partition_of(champion.name)
+        responses = at.tables.stored(self._key("responses"), partition)
+        scores = at.tables.stored(self._key("scores"), partition)
+        if responses is None or scores is None:
+            return None
+        end = end_in(at.tables.stored(self._key("verdict"), partition))
+        job = job_of(suite, nobody, run_id=end.get("run_id", champion.name))
+        return judged_of(judged_today(job, responses, scores).judgement(job))
+
+    def _standing(self, at: At, partition: str) -> Standing | None:
+        summary = at.tables.stored(self._key("summary"), partition, columns=leaderboard_columns)
+        if summary is None:
+            return None
+        target = target_of(partition)
+        end = end_in(at.tables.stored(self._key("verdict"), partition, columns=["rule_id"]))
+        return Standing(
+            target=target,
+            champion=self._files.is_champion(target),
+            summary=summary,
+            verdict=end.get("verdict"),
+        )
+
+
+def _published(job: EvalJob, rows: Rows, judgement: Judgement, *, at: At, desk: Desk) -> EvalRun:
+    """The run in the results store, as the command line would have put it there."""
+    _, created = root_of(at.context)
+    finished = pc.max(rows.responses["finished_at"]).as_py()
+    end = max(created, finished) if finished is not None else created
+    around = Circumstances(
+        started_at=created,
+        finished_at=end,
+        duration_ms=round((end - created).total_seconds() * 1000),
+        environment=desk.environment,
+    )
+    return publish_run(job, rows.responses, rows.scores, judgement, around=around, blobs=desk.blobs)
+
+
+def _verdict_table(run: EvalRun) -> pa.Table:
+    end = {
+        "run_id": run.run_id,
+        "status": run.status,
+        "verdict": run.verdict.verdict if run.verdict else None,
+        "row_digest": run.row_digest,
+    }
+    return with_end(comparison_table(run.judgement.comparisons), end)
+
+
+def _result(
+    table: pa.Table,
+    metadata: Metadata,
+    *,
+    version: str,
+    shown: Mapping[str, dg.TableMetadataValue | None] | None = None,
+    text: str | None = None,
+    checks: Sequence[dg.AssetCheckResult] = (),
+) -> Result:
+    """A materialization: numbers first, then the panels, tables for people, and a text last."""
+    tables = {name: value for name, value in (shown or {}).items() if value is not None}
+    last = {} if text is None else {"report": dg.MetadataValue.md(text)}
+    return dg.MaterializeResult(
+        value=table,
+        metadata={**metadata, **panels(table), **tables, **last},
+        data_version=dg.DataVersion(version[:16]),
+        check_results=list(checks),
+    )
+
+
+def _progress_log(context: dg.AssetExecutionContext) -> Listener:
+    """A listener that writes every tenth of the rows, and every warning, into the run's log."""
+    told = 0.0
+
+    def listen(event: Event) -> None:
+        nonlocal told
+        data = event.data
+        if event.kind == "warning":
+            context.log.warning("%s: %s", data["code"], data["message"])
+        if event.kind == "progress" and data["total"]:
+            share = data["done"] / data["total"]
+            if share >= told + logged_share or share == 1 > told:
+                told = share
+                context.log.info(
+                    "%s of %s cases, %s carried, %.4f USD, %s calls",
+                    *(data[name] for name in ("done", "total", "carried", "cost_usd", "calls")),
+                )
+
+    return listen
