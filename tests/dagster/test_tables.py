@@ -17,8 +17,8 @@ from pipex_dagster.tables import (
     suite_of,
     summary_schema,
     summary_table,
-    verdict_in,
-    with_verdict,
+    end_in,
+    with_end,
 )
 
 suite = Suite(
@@ -118,14 +118,14 @@ def test_a_leaderboard_without_targets_is_empty() -> None:
     assert leaderboard_table([]).num_rows == 0
 
 
-def test_the_verdict_travels_in_the_table_of_its_comparisons() -> None:
+def test_the_end_travels_in_the_table_of_its_comparisons() -> None:
     import pyarrow.parquet as pq
 
-    table = with_verdict(pa.table({"rule_id": ["r"]}), {"verdict": "FAIL", "reasons": ["r"]})
+    table = with_end(pa.table({"rule_id": ["r"]}), {"verdict": "FAIL", "reasons": ["r"]})
     back = pq.read_table(pa.BufferReader(to_parquet(table)))
-    assert verdict_in(back) == {"verdict": "FAIL", "reasons": ["r"]}
+    assert end_in(back) == {"verdict": "FAIL", "reasons": ["r"]}
 
 
-@pytest.mark.parametrize("table", [pa.table({"a": [1]})])
-def test_a_table_without_a_verdict_has_none(table: pa.Table) -> None:
-    assert verdict_in(table) == {}
+@pytest.mark.parametrize("table", [pa.table({"a": [1]}), None])
+def test_a_table_without_an_end_has_none(table: pa.Table) -> None:
+    assert end_in(table) == {}
