@@ -8,18 +8,37 @@ from importlib import import_module
 from typing import Any
 
 _homes = {
+    "Case": "pipex_core.evals.suite",
+    "Comparison": "pipex_core.evals.compare",
+    "EvalRun": "pipex_core.evals.runner",
     "ExpressionError": "pipex_core.errors",
     "PipexError": "pipex_core.errors",
+    "Plan": "pipex_core.spec.plan",
     "Problem": "pipex_core.errors",
+    "RunResult": "pipex_core.engine.records",
+    "Scored": "pipex_core.metrics.contract",
     "SpecError": "pipex_core.errors",
+    "StepRecord": "pipex_core.engine.records",
+    "Suite": "pipex_core.evals.suite",
     "TransformError": "pipex_core.errors",
+    "Unscored": "pipex_core.metrics.contract",
+    "Verdict": "pipex_core.evals.verdict",
+    "arun_eval": "pipex_core.app.evaluations",
     "check_schema": "pipex_core.jsonvalue",
+    "compare": "pipex_core.evals.compare",
+    "diff_suites": "pipex_core.evals.suitediff",
     "evaluate": "pipex_core.app.language",
+    "load_pipeline": "pipex_core.app.pipelines",
+    "load_results": "pipex_core.app.stored",
+    "load_suite": "pipex_core.app.suites",
     "render": "pipex_core.app.language",
+    "run_eval": "pipex_core.app.evaluations",
+    "run_pipeline": "pipex_core.app.pipelines",
+    "score": "pipex_core.app.judging",
     "transform": "pipex_core.app.language",
 }
 
-__all__ = list(_homes)
+__all__ = sorted(_homes)
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - as many types as there are names

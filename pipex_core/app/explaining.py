@@ -121,7 +121,7 @@ def _score(
             if newest is None:
                 newest = parts_under(score["metric_fingerprint"], row["reference_hash"])
                 before = _entry_of(archive, place, entry.name)
-    found = explain(parts_under(entry.fingerprint), stored=stored, newest=newest)
+    found: Explained = explain(parts_under(entry.fingerprint), stored=stored, newest=newest)
     if not any(one.part == "fingerprint" for one in found.differs):
         return found
     # A fingerprint is a hash; what the entry says is what somebody edited.

@@ -1,6 +1,7 @@
 """Stored runs by the words people use for them: to be shown, compared, judged again, or taken as a baseline."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipex_core.app import wiring
 from pipex_core.app.settings import read_settings
@@ -14,7 +15,22 @@ from pipex_core.evals.publication import Place
 from pipex_core.evals.verdict import Verdict
 from pipex_core.jsonvalue import parse
 
+if TYPE_CHECKING:
+    from pipex_core.evals.notebook import Results
+
 champion = "champion"
+
+
+def load_results(results: str = "results") -> "Results":
+    """The runs of a results folder as pandas frames; nothing is read before it is asked for.
+
+    Raises:
+        ConfigError: ``no_results``, there is no such folder.
+    """
+    from pipex_core.evals.notebook import Results
+
+    open_archive(results)
+    return Results(wiring.results_store(results))
 
 
 def open_archive(results: str | None = None) -> Archive:
