@@ -25,7 +25,6 @@ from pipex_core.evals.judged import (
     Baseline,
     Judged,
     Quantity,
-    SummaryBaseline,
     quantity_of,
     statistic,
     total_of,
@@ -140,7 +139,7 @@ def _resolved(rule: Rule, quantity: Quantity) -> Rule:
 
 def _demand(bench: Bench, rule: Rule, quantity: Quantity, part: Slice | None) -> Demand:
     row = Comparison(
-        baseline_run_id=_run_id(bench.baseline),
+        baseline_run_id=bench.baseline.run_id if bench.baseline else "none",
         metric=rule.metric,
         outcome="INCONCLUSIVE",
         fingerprint="",
@@ -169,16 +168,6 @@ def _demand(bench: Bench, rule: Rule, quantity: Quantity, part: Slice | None) ->
     if rule.tier != "advisory" and not certified:
         demand = replace(demand, blocked="judge_uncertified")
     return demand
-
-
-def _run_id(baseline: Baseline | None) -> str:
-    match baseline:
-        case Judged():
-            return baseline.arm.run_id
-        case SummaryBaseline():
-            return baseline.run_id
-        case None:
-            return "none"
 
 
 def _total_demand(bench: Bench, demand: Demand, quantity: Quantity) -> Demand:
@@ -269,16 +258,14 @@ def _paired_demand(
 ) -> Demand:
     quantity, in_b = of
     demand = replace(demand, row=replace(demand.row, fingerprint=in_b.facts.fingerprint))
-    match bench.baseline:
-        case None:
-            return replace(demand, blocked="no_baseline")
-        case SummaryBaseline() as summary:
-            if demand.is_point:
-                mean_a = summary.means.get(quantity.name)
-                return _against_summary(demand, in_b, bench, mean_a)
-            return replace(demand, blocked="summary_baseline")
-        case Judged() as baseline:
-            return _of_two(bench, demand, (values_of(quantity, baseline), in_b), part)
+    baseline = bench.baseline
+    if baseline is None:
+        return replace(demand, blocked="no_baseline")
+    if isinstance(baseline, Judged):
+        return _of_two(bench, demand, (values_of(quantity, baseline), in_b), part)
+    if demand.is_point:
+        return _against_summary(demand, in_b, bench, baseline.means.get(quantity.name))
+    return replace(demand, blocked="summary_baseline")
 
 
 def _against_summary(demand: Demand, in_b: MetricArm, bench: Bench, mean_a: float | None) -> Demand:

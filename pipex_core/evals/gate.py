@@ -14,7 +14,7 @@ from pipex_core.evals.compare import Comparison
 from pipex_core.evals.demand import Bench, Demand, demands
 from pipex_core.evals.evidence import Evidence, Standards
 from pipex_core.evals.gatefile import Gate, Rule, paired_kinds
-from pipex_core.evals.judged import Baseline, Judged, SummaryBaseline
+from pipex_core.evals.judged import Baseline, Judged
 from pipex_core.evals.pairs import comparable
 from pipex_core.evals.results import tolerance
 from pipex_core.evals.verdict import Decision, Outcome, RuleResult, Verdict
@@ -65,7 +65,7 @@ def judge(
         gate_digest=gate.digest,
         alpha=gate.alpha,
         family_size=family.size,
-        baseline=_id_of(baseline),
+        baseline=baseline.run_id if baseline else None,
         warnings=tuple(_warnings(found, results, run, gate)),
     )
 
@@ -143,10 +143,8 @@ def _bounds_say(rule: Rule, evidence: Evidence, l1: float, u1: float) -> tuple[b
             return l1 > rule.min_gain, True
         case "equivalence":
             return -margin < l1 and u1 < margin, u1 < -margin or l1 > margin
-        case "regression_pct":
+        case _:  # regression_pct; coverage was decided before
             return bool(evidence.reached), True
-        case "coverage":
-            return bool(evidence.reached), False
 
 
 class _Family:
@@ -252,16 +250,6 @@ def _as_result(demand: Demand, decision: Decision, row: Comparison) -> RuleResul
 
 def _unfinished(run: Judged, gate: Gate) -> bool:
     return not run.finished and run.missing_share > gate.max_missing
-
-
-def _id_of(baseline: Baseline | None) -> str | None:
-    match baseline:
-        case Judged():
-            return baseline.arm.run_id
-        case SummaryBaseline():
-            return baseline.run_id
-        case None:
-            return None
 
 
 def _warnings(

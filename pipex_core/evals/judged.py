@@ -67,6 +67,16 @@ class Judged:
     uncertified: frozenset[str] = frozenset()
 
     @property
+    def run_id(self) -> str:
+        """Of the run."""
+        return self.arm.run_id
+
+    @property
+    def names(self) -> Iterable[str]:
+        """The metrics of the run."""
+        return self.arm.metrics
+
+    @property
     def missing_share(self) -> float:
         """Share of the cases without any answer; 0 for a run without cases."""
         return sum(self.arm.missing) / len(self.arm.missing) if self.arm.missing else 0.0
@@ -82,6 +92,11 @@ class SummaryBaseline:
 
     means: Mapping[str, float]
     run_id: str = "embedded"
+
+    @property
+    def names(self) -> Iterable[str]:
+        """The metrics whose mean is known."""
+        return self.means
 
 
 Baseline = Judged | SummaryBaseline
@@ -115,7 +130,7 @@ def quantity_of(rule: Rule, run: Judged, baseline: Baseline | None = None) -> Qu
     """
     name = rule.metric
     metrics = run.arm.metrics
-    found = _named(rule, metrics) or _named(rule, _metrics_of(baseline))
+    found = _named(rule, metrics) or _named(rule, () if baseline is None else baseline.names)
     if found is None:
         known = [*metrics, "pass_rate", *totals]
         near = nearest(name, [*known, *(f"{one}_mean" for one in metrics)])
@@ -127,16 +142,6 @@ def quantity_of(rule: Rule, run: Judged, baseline: Baseline | None = None) -> Qu
         message = f"rule {rule.id!r}: {found.name!r} is shown only, it has no better or worse"
         raise ConfigError(message, code="metric_not_gated")
     return found
-
-
-def _metrics_of(baseline: Baseline | None) -> Iterable[str]:
-    match baseline:
-        case Judged():
-            return baseline.arm.metrics
-        case SummaryBaseline():
-            return baseline.means
-        case None:
-            return ()
 
 
 def _named(rule: Rule, metrics: Iterable[str]) -> Quantity | None:

@@ -1,6 +1,7 @@
 """Which metrics fell by more than is accepted, in percent of the baseline, and is it more than chance?"""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -79,15 +80,57 @@ def regressions(
     return gone + sorted(fallen, key=lambda one: (one.verdict, one.percent_change or 0, one.metric))
 
 
+def regressions_of_means(
+    baseline: Mapping[str, float],
+    current: Mapping[str, float | None],
+    *,
+    directions: Mapping[str, str],
+    drop_percent: float = 5.0,
+) -> list[Regression]:
+    """Metrics that fell against means without rows: a fall is seen, but chance cannot be ruled out.
+
+    Args:
+        baseline: Mean by metric.
+        current: Mean by metric; None when it could not be computed, which counts as gone.
+        directions: ``higher``, ``lower`` or ``none`` by metric of the current run; higher when absent.
+        drop_percent: As in ``regressions``.
+    """
+    found = []
+    for name, before in baseline.items():
+        after = current.get(name)
+        direction = directions.get(name, "higher")
+        if direction == "none":
+            continue
+        gain = math.nan if after is None else (after - before) * (-1 if direction == "lower" else 1)
+        change = _percent(gain, before)
+        if after is not None and change >= -drop_percent:
+            continue
+        found.append(
+            Regression(
+                metric=name,
+                current_mean=after,
+                baseline_mean=before,
+                percent_change=change if math.isfinite(change) else None,
+                significant=None,
+                p_adj=None,
+                verdict="FAIL" if after is None else "INCONCLUSIVE",
+            )
+        )
+    return sorted(found, key=lambda one: (one.verdict, one.percent_change or 0, one.metric))
+
+
 def percent_change(result: Paired) -> float:
     """Change of the mean in percent of the baseline's size, negative is worse.
 
     Infinite when a baseline mean of 0 changed.
     """
-    if not result.diff:
+    return _percent(result.diff, result.mean_a)
+
+
+def _percent(gain: float, base: float) -> float:
+    if not gain:
         return 0.0
-    base = abs(result.mean_a)
-    return 100 * result.diff / base if base else math.copysign(math.inf, result.diff)
+    return 100 * gain / abs(base) if base else math.copysign(math.inf, gain)
 
 
 def _regression(name: str, result: Paired, p_adj: float | None, *, alpha: float) -> Regression:

@@ -12,7 +12,6 @@ from typing import Final
 from pipex_core.errors import ConfigError, SpecError
 from pipex_core.evals.suite import Case, CaseHashes, Suite, hashes_by_id, suite_digest
 from pipex_core.evals.suiteshape import case_data, read_case, read_suite_fields, suite_data
-from pipex_core.expressions.paths import parse_path
 from pipex_core.jsonvalue import Json, canonical, compact, equal, short
 from pipex_core.metrics.contract import Need
 from pipex_core.spec.model import SourceMap, join_path
@@ -267,7 +266,7 @@ def _changes(before: Json, after: Json, path: str) -> Iterator[Change]:
         new = (after[key],) if key in after else ()
         if old and new and equal(old[0], new[0]):
             continue
-        if old and new and _can_enter(old[0]) and _can_enter(new[0]):
+        if old and new and all(map(_can_enter, (old[0], new[0]))) and _plain_key.fullmatch(key):
             yield from _changes(old[0], new[0], inner)
         else:
             yield Change(path=inner, before=old, after=new)
@@ -336,8 +335,13 @@ def _edits(diff: SuiteDiff) -> Mapping[str, list[Change]]:
 
 def _applied(data: Json, changes: Iterable[Change], where: str) -> Json:
     for change in changes:
-        data = _set(data, [str(key) for key in parse_path(change.path)], change, where)
+        data = _set(data, _keys(change.path), change, where)
     return data
+
+
+def _keys(path: str) -> list[str]:
+    """The keys of a path; an odd one stands alone, because nothing inside it is entered."""
+    return [path[2:-2]] if path.startswith('["') else path.split(".")
 
 
 def _set(data: Json, keys: Sequence[str], change: Change, where: str) -> Json:

@@ -290,11 +290,14 @@ _Dumper.add_implicit_resolver(
 
 def _text_node(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     """Text of several lines as a block, where its content allows one."""
-    return dumper.represent_scalar(
-        "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None
-    )
+    style = "|" if "\n" in text else None
+    # PyYAML takes these for line ends and would fold them into blanks.
+    if _other_line_ends.intersection(text):
+        style = '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
+_other_line_ends: Final = frozenset("\x85\u2028\u2029")
 _Dumper.add_representer(str, _text_node)
 
 

@@ -91,7 +91,7 @@ def case_data(case: Case) -> dict[str, Json]:
         value = getattr(case, name)
         if name == "input" or value != _case_defaults[name]:
             found[name] = _plain(value)
-    found.update(sorted(case.extra.items()))
+    found.update((name, _listed(value)) for name, value in sorted(case.extra.items()))
     return found
 
 
@@ -114,7 +114,7 @@ def suite_data(suite: Suite) -> dict[str, Json]:
     }
     kept = {name: extra.pop(name) for name in _kept_suite_fields if name in extra}
     found = {**fields, **kept, **dict(sorted(extra.items()))}
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: _listed(value) for name, value in found.items() if value is not None}
 
 
 def _with_custom(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -186,6 +186,12 @@ def test_blank_lines_byte_order_marks_and_line_separators_inside_texts_do_no_har
     assert read_file(Text(file="x.jsonl", text=text)) == found
 
 
+def test_every_kind_of_line_end_survives_yaml() -> None:
+    text = "a\x85b\u2028c\u2029d\r\ne\tf "
+    suite = Suite(id="s", description=text, cases=(Case(id="a", input=text),))
+    assert read_file(Text(file="s.yaml", text=dump_yaml(suite))) == suite
+
+
 def test_a_lone_surrogate_is_written_as_an_escape() -> None:
     case = Case(id="a", input="\ud800 é")
     text = dump_lines([case])
