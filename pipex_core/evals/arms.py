@@ -112,11 +112,6 @@ class MetricArm:
     flake_rate: float | None = None
     codes: Mapping[str, int] = field(default_factory=dict)
 
-    @property
-    def counted(self) -> Sequence[int]:
-        """Positions of the cases that enter the mean: scored, or failed with an imputed value."""
-        return [i for i, value in enumerate(self.values.tolist()) if not math.isnan(value)]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Arm:

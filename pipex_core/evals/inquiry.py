@@ -1,6 +1,7 @@
 """How the rows of a job get their answers: a lookup, a model call, or a run of a pipeline."""
 
 from dataclasses import replace
+from typing import assert_never
 
 from pipex_core.engine.calls import JournalCallLog
 from pipex_core.engine.journal import Journal
@@ -55,6 +56,8 @@ def source_of(
                 accept_degraded=job.options.accept_degraded,
             )
             return Ask(_PipelineInquiry(target, around).ask)
+        case _:
+            assert_never(target)
 
 
 class _PipelineInquiry:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import assert_never
 
 import numpy as np
 
@@ -237,6 +238,8 @@ def _target_problems(target: Target, cases: Sequence[Case]) -> list[Problem]:
             return target.problems(cases)
         case RecordedTarget():
             return []
+        case _:
+            assert_never(target)
 
 
 def _gate_problems(

@@ -131,7 +131,7 @@ def _demand(rule: RuleResult) -> str:
         case "superiority":
             return f"{row.metric} better by more than {number(row.margin)}"
         case "equivalence":
-            return f"{row.metric} within ±{number(row.margin)}"
+            return f"{row.metric} within +/-{number(row.margin)}"
         case "regression_pct":
             return f"{row.metric} falls by at most {number(row.value)} %"
         case "coverage":
@@ -192,10 +192,8 @@ def _flips(found: Findings) -> Section | None:
     return Section(title="Cases that changed sides", lines=[line], details=details)
 
 
-def _metrics(found: Findings) -> Section | None:
+def _metrics(found: Findings) -> Section:
     metrics = found.judgement.summary.metrics
-    if not metrics:
-        return None
     ordered = sorted(metrics.values(), key=lambda one: one.facts.reached_by(one.mean) is not False)
     grid = Grid(
         header=[

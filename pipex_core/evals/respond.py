@@ -10,7 +10,7 @@ reason that may have passed are asked once more.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, assert_never
 
 import pyarrow as pa
 
@@ -153,9 +153,8 @@ class Rows:
         return joined("responses", self.batches)
 
     def _pack(self) -> None:
-        if self._waiting:
-            self.batches.append(response_batch(self._waiting))
-            self._waiting = []
+        self.batches.append(response_batch(self._waiting))
+        self._waiting = []
 
 
 @dataclass(slots=True, kw_only=True)
@@ -196,6 +195,8 @@ class Respond:
                 tries = [(unit, self.log.attempts(unit) + 1) for unit in todo]
                 await self._ask_all(tries, self.source)
                 await self._second_pass(self.source)
+            case _:
+                assert_never(self.source)
         for unit, answer in self._open:
             self._rows.add(self.row_of(unit, answer))
         self.progress.tell(now=True)

@@ -6,6 +6,7 @@ metric does, the row is there: with a number, or with the reason why there is no
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import assert_never
 
 import pyarrow as pa
 
@@ -97,9 +98,8 @@ class _Scoring:
         return joined("scores", self._batches)
 
     def _pack(self) -> None:
-        if self._rows:
-            self._batches.append(score_batch(self._rows))
-            self._rows = []
+        self._batches.append(score_batch(self._rows))
+        self._rows = []
 
     def _score_response(self, response: Mapping[str, Json]) -> None:
         case = self._cases[response["case_id"]]
@@ -110,17 +110,7 @@ class _Scoring:
             heads.append(rows[0])
             self._rows += rows
         if self._progress is not None:
-            self._tell(heads, response["class"])
-
-    def _tell(self, heads: Sequence[ScoreRow], response_class: str) -> None:
-        progress = self._progress
-        if progress is None:
-            return
-        for head in heads:
-            if head.score is not None:
-                progress.scored(head.metric, head.score)
-        required = [(head.passed, head.threshold) for head in heads if head.required]
-        progress.decided(verdict_of_response(required, response_class=response_class))
+            _tell(self._progress, heads, response["class"])
 
     def _rows_of(
         self, entry: Entry, case: Case, item: MetricInput, response: Mapping[str, Json]
@@ -158,6 +148,14 @@ class _Scoring:
             found = Scored(value=value.value, details=value.details, submetrics=value.submetrics)
         key = corpus_key(entry.fingerprint, corpus.keys)
         yield from score_rows(entry, key, (None, -1), found, run_id=self._job.run_id)
+
+
+def _tell(progress: Progress, heads: Sequence[ScoreRow], response_class: str) -> None:
+    for head in heads:
+        if head.score is not None:
+            progress.scored(head.metric, head.score)
+    required = [(head.passed, head.threshold) for head in heads if head.required]
+    progress.decided(verdict_of_response(required, response_class=response_class))
 
 
 def item_of(case: Case, response: Mapping[str, Json]) -> MetricInput:
@@ -251,6 +249,8 @@ def _content(found: Score) -> dict[str, Json]:
             }
         case Unscored():
             return {"status": "unscored", "code": found.code, "reason": found.reason}
+        case _:
+            assert_never(found)
 
 
 def _row(entry: Entry, key: str, where: tuple[str | None, int], **content: Json) -> ScoreRow:

@@ -166,11 +166,17 @@ async def ask_model(target: PromptTarget, case: Case, repeat: int, asking: Askin
             # A refusal is an observed answer whose text the client does not hand on.
             answer = replace(answer, text="", finish_reason="content_filter")
         return replace(answer, cost_nanousd=spent.nanousd)
-    return answer_of_reply(reply, provider=target.provider)
+    return answer_of_reply(reply, provider=target.provider, calls=ledger.spent.calls)
 
 
-def answer_of_reply(reply: Reply, *, provider: str) -> Answer:
-    """The answer in a model's reply; a reply cut at the output limit is ``truncated``."""
+def answer_of_reply(reply: Reply, *, provider: str, calls: int) -> Answer:
+    """The answer in a model's reply; a reply cut at the output limit is ``truncated``.
+
+    Args:
+        reply: From the client.
+        provider: Who was asked.
+        calls: Calls that ended while it was made; 0 when it was known already.
+    """
     response, usage = reply.response, reply.response.usage
     found = json_of_text(response.text)
     return Answer(
@@ -193,7 +199,8 @@ def answer_of_reply(reply: Reply, *, provider: str) -> Answer:
         cache_write_tokens=usage.cache_write_5m + usage.cache_write_1h,
         reasoning_tokens=usage.thinking,
         # Of a hit, what its answer took when it was made: the row is the same as without the cache.
-        calls=max(reply.attempts, 1),
+        # A call that a crash left in doubt is in the journal's account and in no row.
+        calls=max(calls, 1),
         cost_nanousd=response.cost_nanousd or 0,
         provider=provider,
         model_resolved=response.model_served or None,

@@ -7,6 +7,7 @@ from typing import Any
 from pipex_core.adapters.memory import MemoryBlobs
 from pipex_core.evals.carry import CarryIndex
 from pipex_core.evals.job import EvalJob, RunOptions
+from pipex_core.evals.manifest import Environment, unknown_environment
 from pipex_core.evals.preflight import Request, prepare
 from pipex_core.evals.recorded import RecordedTarget, recorded_target
 from pipex_core.evals.runner import EvalRun, evaluate
@@ -75,6 +76,7 @@ def run(
     *,
     blobs: BlobStore | None = None,
     carry: CarryIndex | None = None,
+    environment: Environment = unknown_environment,
 ) -> EvalRun:
     """The finished run."""
     around = world or World(answering())
@@ -84,5 +86,6 @@ def run(
             around.services,
             blobs=blobs or MemoryBlobs(),
             carry=carry or CarryIndex(),
+            environment=environment,
         )
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pipex_core.evals.gatefile import gate_of
 from pipex_core.evals.judgement import decide, summarise
 from pipex_core.evals.outcome import exit_code, missed_thresholds
 from tests.fakes.evaluation import answering, capital_suite, case, job, run
@@ -74,3 +75,11 @@ def test_deciding_without_gate_and_baseline_changes_nothing() -> None:
     found = run(job())
     judgement = decide(found.job, summarise(found.job, found.responses, found.scores))
     assert (judgement.verdict, list(judgement.comparisons)) == (None, [])
+
+
+def test_with_a_gate_the_exit_code_is_the_verdicts() -> None:
+    rules = [{"metric": "exact_match", "kind": "threshold", "value": 0.9, "bound": "point"}]
+    found = run(
+        job(gate=gate_of({"baseline": "none", "rules": rules})), World(answering({"fr": "Lyon"}))
+    )
+    assert exit_code(found.summary, found.verdict) == 1

@@ -395,3 +395,9 @@ def test_events_are_gapless_and_every_case_starts_and_finishes() -> None:
     assert (kinds["case_started"], kinds["case_finished"]) == (6, 6)
     assert bench.events[-1].kind == "progress"
     assert bench.events[-1].data["done"] == 6
+
+
+def test_a_large_run_is_packed_on_the_way_and_comes_out_in_order() -> None:
+    many = [Unit(case=Case(id=f"c{i:05}", input="q"), repeat=0, key=str(i)) for i in range(4_100)]
+    found = Bench().run(many[::-1], Lookup(lambda _: Answer(status="ok", text="x")))
+    assert found.table["case_id"].to_pylist() == [unit.case.id for unit in many]

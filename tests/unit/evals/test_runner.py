@@ -31,11 +31,13 @@ from pipex_core.evals.suite import SuiteDefaults
 from pipex_core.evals.table import from_parquet, row_digest
 from pipex_core.llm.client import LlmClient
 from pipex_core.llm.cost import Budget
+from pipex_core.llm.provider import Request, Response, Usage
 from pipex_core.telemetry import Event
 from tests.fakes.blobs import BreakableBlobs
 from tests.fakes.evaluation import (
     answering,
     capital_suite,
+    capitals,
     case,
     job,
     prompt,
@@ -43,7 +45,7 @@ from tests.fakes.evaluation import (
     run,
 )
 from tests.fakes.journals import BreakableJournals
-from tests.fakes.provider import MemoryCallCache
+from tests.fakes.provider import MemoryCallCache, ScriptedProvider
 from tests.fakes.world import World
 
 of_the_run = ["origin_run_id", "started_at", "finished_at", "cache", "carried"]
@@ -524,3 +526,51 @@ def test_the_reducer_and_cluster_of_the_suite_hold() -> None:
     found = run(job(suite, options={"max_concurrency": 1}), World(replies))
     assert found.summary.metrics["exact_match"].mean == 0.0
     assert found.responses["cluster_id"].to_pylist() == ["eu"] * 3
+
+
+class Billed(ScriptedProvider):
+    """A provider that costs money and answers by the prompt."""
+
+    def __init__(self) -> None:
+        super().__init__([self._capital], name="anthropic")
+
+    def _capital(self, request: Request) -> Response:
+        name = request.prompt.removeprefix("Capital of ").removesuffix("?")
+        return Response(text=capitals[name], usage=Usage(input=1_000, output=100))
+
+
+def billed(journals: BreakableJournals) -> World:
+    return World(provider=Billed(), journals=journals)
+
+
+paid = replace(prompt, provider="anthropic", model="priced")
+
+
+def test_an_answer_that_was_paid_is_not_bought_again_after_a_crash() -> None:
+    journals = BreakableJournals(good_appends=6)
+    one = {"max_concurrency": 1}
+    with pytest.raises(StoreError):
+        run(job(target=paid, options=one), billed(journals))
+    answered = {r["unit"] for r in journals.records_of("ev_1") if r["t"] == "done"}
+    assert answered
+    journals.good_appends = 10**9
+    again = billed(journals)
+    found = run(job(target=paid, options=one), again)
+    assert len(again.provider.sent) == 5 - len(answered)
+    assert found.row_digest == run(job(target=paid), billed(BreakableJournals())).row_digest
+    # 1 000 tokens in and 100 out at 1 and 5 USD per million.
+    assert found.responses["cost_nanousd"].to_pylist() == [1_500_000] * 5
+
+
+def test_what_the_journal_says_was_paid_counts_against_the_budget_of_a_resumed_run() -> None:
+    journals = BreakableJournals()
+    options = {"max_concurrency": 1, "budget": Budget(max_calls=3)}
+    first = run(job(target=paid, options=options), billed(journals))
+    assert first.responses["status"].to_pylist().count("ok") == 3
+    world = billed(journals)
+    second = run(job(target=paid, options=options), world)
+    assert (second.status, world.provider.sent) == ("incomplete", [])
+    more = {"max_concurrency": 1, "budget": Budget(max_calls=5)}
+    third = billed(journals)
+    assert run(job(target=paid, options=more), third).status == "completed"
+    assert len(third.provider.sent) == 2
