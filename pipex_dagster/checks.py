@@ -123,6 +123,8 @@ def _described(rule: Rule, worst: RuleResult, against: str | None) -> str:
         text += f" compared with {against or 'no champion'} over {row.n_pairs} pairs"
         if row.diff is not None:
             text += f", difference {row.diff:+.3g}"
+    elif rule.kind == "coverage" and row.mean_b is not None:
+        text += f" has a number for {100 * row.mean_b:.4g} % of the cases"
     elif row.mean_b is not None:
         text += f" is {row.mean_b:.3g}"
     if row.n_needed is not None and worst.outcome == "INCONCLUSIVE":

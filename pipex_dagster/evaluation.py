@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from pipex_core.app.evaluations import Desk
 from pipex_core.app.pipelines import load_pipeline
 from pipex_core.app.project import ModelEntry, Project
+from pipex_core.app.reports import findings_of, rendered
 from pipex_core.app.suites import gate_of_suite, load_suite
 from pipex_core.app.wiring import metrics
 from pipex_core.engine.journal import open_journal
@@ -27,7 +28,7 @@ from pipex_core.evals.job import EvalJob, RunOptions
 from pipex_core.evals.judged import Judged
 from pipex_core.evals.judgement import Judgement, summarise
 from pipex_core.evals.preflight import Request, prepare
-from pipex_core.evals.runner import check_resume, header_of, respond, watch
+from pipex_core.evals.runner import EvalRun, check_resume, header_of, respond, watch
 from pipex_core.evals.scoring import score
 from pipex_core.evals.suite import Suite
 from pipex_core.evals.table import joined, response_batch
@@ -349,3 +350,28 @@ def annotated(job: EvalJob, responses: pa.Table) -> pa.Table:
 def _keys(table: pa.Table) -> list[tuple[str, int]]:
     names = ("case_id", "repeat")
     return list(zip(*(table[name].to_pylist() for name in names), strict=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A report of a run.
+
+    Attributes:
+        text: Markdown.
+    """
+
+    path: str
+    text: str
+
+
+def write_report(run: EvalRun, desk: Desk) -> Report:
+    """The report of a published run, written beside the results."""
+    against = run.job.baseline
+    known = {place.run_id: place for place in desk.archive.places(suite=run.job.suite.id)}
+    before = known.get(against.arm.run_id) if isinstance(against, Judged) else None
+    text = rendered(findings_of(run, desk.archive, baseline=before), "markdown")
+    folder = Path(desk.results) / "reports"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{run.run_id}.md"
+    path.write_text(text, encoding="utf-8", newline="\n")
+    return Report(path=str(path), text=text)

@@ -42,6 +42,7 @@ from pipex_dagster.evaluation import (
     known_answers,
     nobody,
     versions_of,
+    write_report,
 )
 from pipex_dagster.presentation import (
     Metadata,
@@ -245,19 +246,23 @@ class _Assets:
         )
         rows = self._rows(at, job)
         run = _published(job, rows, decide(job, rows.judgement(job)), at=at, desk=desk)
+        report = write_report(run, desk)
         champion = self._files.champion.name if self._files.champion else None
-        checks = list(check_results(self._files.gate, run.verdict, against=champion))
         table = _verdict_table(run)
+        word = run.verdict.verdict if run.verdict else run.status
         return _result(
             table,
             numbers({"pass_rate": run.summary.totals.pass_rate, **of_metrics(run.summary)})
             | {
+                "verdict": dg.MetadataValue.text(word),
+                "why": dg.MetadataValue.text(sentence(run.verdict) if run.verdict else "no gate"),
                 "run": dg.MetadataValue.text(run.run_id),
                 "results": dg.MetadataValue.path(desk.blobs.url(place_of_job(job).manifest)),
+                "report_file": dg.MetadataValue.path(report.path),
             },
             version=row_digest({"verdict": table.drop_columns(["baseline_run_id"])}),
-            text=sentence(run.verdict) if run.verdict else f"The run is {run.status}; no gate.",
-            checks=checks,
+            text=report.text,
+            checks=list(check_results(self._files.gate, run.verdict, against=champion)),
         )
 
     def _leaderboard(self, at: At) -> Result:
@@ -331,6 +336,7 @@ def _verdict_table(run: EvalRun) -> pa.Table:
         "run_id": run.run_id,
         "status": run.status,
         "verdict": run.verdict.verdict if run.verdict else None,
+        "sentence": sentence(run.verdict) if run.verdict else "",
         "row_digest": run.row_digest,
     }
     return with_end(comparison_table(run.judgement.comparisons), end)

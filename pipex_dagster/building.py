@@ -1,0 +1,201 @@
+"""Builds all definitions of a project: jobs of its pipelines, assets of its suites, a sensor and schedules.
+
+A file that cannot be used becomes one definition that shows its problems and fails when it is run; the
+others are not touched by it.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from pipex_core.app.pipelines import load_pipeline
+from pipex_core.app.project import Project, list_project, open_project
+from pipex_core.app.settings import read_settings
+from pipex_core.errors import ConfigError, PipexError, SpecError
+from pipex_core.spec.plan import Plan
+from pipex_dagster.automation import evaluation_job, models_sensor, nightly_schedule
+from pipex_dagster.evaluation import SuiteFiles, suite_files
+from pipex_dagster.pipelines import pipeline_job
+from pipex_dagster.resources import (
+    ArrowTable,
+    JsonRecord,
+    PipexResource,
+    core_key,
+    project_settings,
+    records_key,
+    tables_key,
+)
+from pipex_dagster.suites import suite_assets
+from pipex_dagster.translator import (
+    PipexTranslator,
+    failure_of,
+    job_name,
+    op_name,
+    problem_list,
+    problems_group,
+    slug,
+    slugs,
+)
+
+tables_dir = "assets"
+records_dir = "records"
+
+
+def build_definitions(
+    project_dir: str | None = None, *, translator: PipexTranslator | None = None
+) -> dg.Definitions:
+    """The definitions of a project.
+
+    Args:
+        project_dir: Folder with ``pipelines/`` and ``test_suites/``; the setting ``PIPEX_PROJECT_DIR``,
+            else the working directory, when None.
+        translator: Names and texts; pipex's own when None.
+
+    Raises:
+        ConfigError: The folder does not exist, or ``pickle_io_manager``.
+    """
+    root = project_dir or read_settings().text("project_dir")
+    names = translator or PipexTranslator()
+    project, problems = _opened(root)
+    suites, assets = _suites(project, names)
+    evaluations = [evaluation_job(files, names) for files in suites]
+    found = dg.Definitions(
+        assets=[*assets, *problems],
+        jobs=[*_jobs(project), *evaluations],
+        schedules=[
+            nightly_schedule(files, files.champion, job, names)
+            for files, job in zip(suites, evaluations, strict=True)
+            if files.champion is not None
+        ],
+        sensors=[models_sensor(root, [files.name for files in suites], evaluations)]
+        if suites
+        else [],
+        resources=resources_of(root),
+        executor=dg.in_process_executor,
+    )
+    refuse_pickles(found)
+    return found
+
+
+def resources_of(project_dir: str) -> dict[str, Any]:
+    """The services, and the two IO managers, with their files below the project's results."""
+    below = Path(project_settings(project_dir).text("results_dir")) / "dagster"
+    return {
+        core_key: PipexResource(project_dir=project_dir),
+        tables_key: ArrowTable(base_dir=str(below / tables_dir)),
+        records_key: JsonRecord(base_dir=str(below / records_dir)),
+    }
+
+
+def refuse_pickles(found: dg.Definitions) -> None:
+    """Check that no asset and no op would be stored by Dagster's default IO manager.
+
+    Raises:
+        ConfigError: ``pickle_io_manager``, naming the first one.
+    """
+    kept = {tables_key, records_key}
+    for asset in found.assets or ():
+        if isinstance(asset, dg.AssetsDefinition):
+            for spec in asset.specs:
+                if asset.get_io_manager_key_for_asset_key(spec.key) not in kept:
+                    raise _pickled(f"asset {spec.key.to_user_string()}")
+    for job in found.jobs or ():
+        if isinstance(job, dg.JobDefinition):
+            for op in job.all_node_defs:
+                for output in getattr(op, "output_defs", ()):
+                    if isinstance(op, dg.OpDefinition) and output.io_manager_key not in kept:
+                        raise _pickled(f"op {op.name}")
+
+
+def _pickled(what: str) -> ConfigError:
+    return ConfigError(
+        f"{what} would be pickled", code="pickle_io_manager", next_step=f"give it {tables_key}"
+    )
+
+
+def _opened(root: str) -> tuple[Project, list[dg.AssetsDefinition]]:
+    """The project; without its models, and with a failing asset, when they have problems."""
+    try:
+        return open_project(root), []
+    except SpecError as error:
+        return list_project(root), [broken_asset("models_file", error)]
+
+
+def _jobs(project: Project) -> list[dg.JobDefinition]:
+    """A job per pipeline file, named after the pipeline, or after the file where two share a name."""
+    plans: dict[str, Plan] = {}
+    found: list[dg.JobDefinition] = []
+    for path in project.pipelines:
+        stem = path.relative_to(project.root / "pipelines").with_suffix("").as_posix()
+        try:
+            plans[stem] = load_pipeline(path)
+        except SpecError as error:
+            found.append(broken_job(stem, error))
+    shared = Counter(plan.name for plan in plans.values())
+    labels = {stem: plan.name if shared[plan.name] == 1 else stem for stem, plan in plans.items()}
+    names = slugs(labels.values())
+    return [*(pipeline_job(plan, names[labels[stem]]) for stem, plan in plans.items()), *found]
+
+
+def _suites(
+    project: Project, translator: PipexTranslator
+) -> tuple[list[SuiteFiles], list[dg.AssetsDefinition]]:
+    """The suites that can be used, and all assets: those of the others show what is wrong."""
+    good: list[SuiteFiles] = []
+    assets: list[dg.AssetsDefinition] = []
+    for name in project.suites:
+        try:
+            files = suite_files(project, name)
+            assets += suite_assets(files, translator)
+            good.append(files)
+        except PipexError as error:
+            assets.append(broken_asset(name, error))
+    return good, assets
+
+
+def broken_asset(name: str, error: PipexError) -> dg.AssetsDefinition:
+    """An asset that shows the problems of a file, and fails with them."""
+    spec = dg.AssetSpec(
+        [problems_group, slug(name)],
+        group_name=problems_group,
+        description=_described(error),
+        tags={"pipex/broken": "true"},
+    )
+
+    # Without an annotation of what it returns: Dagster would make a type of output out of it.
+    def fail(context: dg.AssetExecutionContext):  # type: ignore[no-untyped-def]  # noqa: ANN202 - see above
+        del context
+        raise failure_of(error)
+
+    return dg.multi_asset(
+        specs=[spec.with_io_manager_key(tables_key)], name="__".join(spec.key.path)
+    )(fail)
+
+
+def broken_job(name: str, error: PipexError) -> dg.JobDefinition:
+    """A job that shows the problems of a pipeline file, and fails with them."""
+
+    def fail(context: dg.OpExecutionContext, inputs: Mapping[str, Any]) -> Iterator[Any]:
+        del context, inputs
+        raise failure_of(error)
+
+    op = dg.OpDefinition(
+        compute_fn=fail,
+        name=op_name(name, "broken_file"),
+        description=_described(error),
+        outs={"result": dg.Out(io_manager_key=records_key)},
+    )
+
+    def body() -> None:
+        op.alias("broken_file")()
+
+    graph = dg.graph(name=job_name(name), description=_described(error))(body)
+    return graph.to_job(tags={"pipex/broken": "true"})
+
+
+def _described(error: PipexError) -> str:
+    known = problem_list(error) if isinstance(error, SpecError) else f"- `{error.message}`"
+    return f"This file cannot be used:\n\n{known}"
