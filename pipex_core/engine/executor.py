@@ -20,16 +20,16 @@ from pipex_core.engine.recovery import (
     RetryStep,
     SkipStep,
     decide,
+    is_repeatable,
     strategy_of,
 )
-from pipex_core.engine.timing import TookTooLong, within
+from pipex_core.engine.timing import within
 from pipex_core.engine.view import View
 from pipex_core.errors import ErrorRecord, PipexError, ProviderError, StepError, StoreError
 from pipex_core.expressions.evaluate import evaluate
 from pipex_core.expressions.template import render
 from pipex_core.expressions.values import to_text, truth
 from pipex_core.jsonvalue import Json, check_schema, compact
-from pipex_core.llm.limits import RetryPolicy
 from pipex_core.spec.model import StepShape, StepSpec
 from pipex_core.steps.contract import (
     BlockResult,
@@ -95,7 +95,9 @@ class _Run:
         self._options = execution.options_of(step)
         self._retry = self._options.retry
         self._attempt = known.attempt + 1
-        self._tries = 0
+        # Tries that failed before a restart count; one that a kill interrupted is no failure.
+        self._tries = min(known.failed_tries, self._retry.attempts - 1)
+        self._first_try = self._tries + 1
         self._repeated_calls = 0
         self._spent = _Below()
         self._started = 0.0
@@ -157,22 +159,28 @@ class _Run:
             except Exception as exc:  # noqa: BLE001 - a step may break in any way; its record says how
                 error = StepError(f"{type(exc).__name__}: {exc}", code="internal_error")
             wait_s = self._retry.wait_s(self._tries - 1, self._execution.services.rng)
-            if not isinstance(decide(self._failure(error, wait_s)), RetryStep):
+            action = decide(self._failure(error, wait_s))
+            if not isinstance(action, RetryStep):
                 return self._failed(error, outcome)
-            self._execution.sink.emit(
-                "attempt_failed",
-                step=self._path,
-                data={"attempt": self._tries, "code": error.code, "wait_s": wait_s},
-            )
-            await self._clock.sleep(wait_s)
-            self._attempt += 1
+            await self._wait_for_next(error, action, wait_s)
+
+    async def _wait_for_next(self, error: PipexError, action: RetryStep, wait_s: float) -> None:
+        facts = {"attempt": self._attempt, "code": error.code, "row": action.row}
+        await self._execution.journal.append({"t": "retry_unit", "unit": self._unit, **facts})
+        self._execution.sink.emit(
+            "attempt_failed",
+            step=self._path,
+            data={"attempt": self._tries, "code": error.code, "wait_s": wait_s},
+        )
+        await self._clock.sleep(wait_s)
+        self._attempt += 1
 
     def _failure(self, error: PipexError, wait_s: float) -> Failure:
         deadline = self._execution.deadline
         return Failure(
             code=error.code,
             detail=error.detail,
-            repeatable=_is_repeatable(error, self._retry),
+            repeatable=is_repeatable(error, self._retry),
             attempt=self._tries,
             attempts=self._retry.attempts,
             is_in_time=deadline is None or self._clock.monotonic() + wait_s < deadline,
@@ -195,7 +203,7 @@ class _Run:
             path=self._path,
             retry=self._retry,
             # Only the first try may use what a crash left: a later one failed on its own answers.
-            before=self._known if self._tries == 1 and self._known.end is None else None,
+            before=self._known if self._is_continued() else None,
             use_cache=bool(self._step.get("cache")),
             deadline=self._deadline(),
         )
@@ -363,6 +371,9 @@ class _Run:
 
     # -- small things
 
+    def _is_continued(self) -> bool:
+        return self._tries == self._first_try and self._known.end is None
+
     def _deadline(self) -> float | None:
         own = self._options.timeout_s
         if own is None:
@@ -383,13 +394,3 @@ def _file_text(path: str, record: StepRecord) -> str:
         value = {"text": record.text} if record.data is None else record.data
         return indented(value) + "\n"
     return indented(record.data) if record.text is None else record.text
-
-
-def _is_repeatable(error: PipexError, retry: RetryPolicy) -> bool:
-    """Whether the step may try again; failed calls were tried again by the call layer already."""
-    if isinstance(error, ProviderError):
-        return False
-    if retry.retry_on is None:
-        return error.retryable and not isinstance(error, TookTooLong)
-    words = [word.lower() for word in retry.retry_on]
-    return any(word == error.code or word in error.message.lower() for word in words)

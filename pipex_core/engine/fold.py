@@ -17,7 +17,7 @@ from pipex_core.jsonvalue import Json
 journal_schema: Final = "pipex.journal/1"
 passed_over: Final = frozenset(
     {"tool_begin", "tool_done", "checkpoint", "fence", "warning", "note", "seal", "rollback"}
-    | {"batch_intent", "batch_created", "batch_closed", "retry_unit"}
+    | {"batch_intent", "batch_created", "batch_closed"}
     | {"txn_begin", "txn_undo", "txn_commit", "txn_abort", "undo_done", "undo_failed"}
 )
 
@@ -36,12 +36,14 @@ class Unit:
 
     Attributes:
         attempt: Number of the latest try, from 1; 0 when it never began.
+        failed_tries: Tries since the last end that failed and were to be followed by another.
         end: The last ``unit_end``, or None while it has not ended.
         answers: Answered calls of the latest try by ordinal.
         tries: Times that a call was begun in the latest try, by (ordinal, request).
     """
 
     attempt: int = 0
+    failed_tries: int = 0
     end: Mapping[str, Json] | None = None
     answers: dict[int, Answer] = field(default_factory=dict)
     tries: dict[tuple[int, str], int] = field(default_factory=dict)
@@ -133,8 +135,14 @@ class RunState:
 
     def _unit_end(self, record: Record) -> None:
         unit = self.units.setdefault(record["unit"], Unit())
-        unit.attempt, unit.end = record["attempt"], record
+        unit.attempt, unit.failed_tries, unit.end = record["attempt"], 0, record
         # Finished or failed, its answers are not asked for again; ten thousand cases are not kept.
+        unit.answers, unit.tries = {}, {}
+
+    def _retry_unit(self, record: Record) -> None:
+        unit = self.units.setdefault(record["unit"], Unit())
+        unit.failed_tries += 1
+        # What failed were its answers.
         unit.answers, unit.tries = {}, {}
 
     def _begin(self, record: Record) -> None:
@@ -164,6 +172,7 @@ _effects: Final = {
     "close": RunState._close,  # noqa: SLF001
     "unit_begin": RunState._unit_begin,  # noqa: SLF001
     "unit_end": RunState._unit_end,  # noqa: SLF001
+    "retry_unit": RunState._retry_unit,  # noqa: SLF001
     "begin": RunState._begin,  # noqa: SLF001
     "done": RunState._done,  # noqa: SLF001
     "fail": RunState._settle,  # noqa: SLF001

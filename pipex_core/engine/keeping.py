@@ -37,6 +37,8 @@ class Keeper:
         self._checkpoints = Checkpoints(blobs, faults=services.faults)
         self._seq = 0
         self._previous: str | None = None
+        self._digest_of = {step.name: step.digest for step in plan.steps}
+        self._digests: dict[str, str] = {}
         self._encoded: dict[str, bytes] = {}
 
     def continue_from(self, seq: int, sha256: str) -> None:
@@ -45,7 +47,9 @@ class Keeper:
 
     def add(self, record: StepRecord) -> None:
         """Take the record of a finished step into the next checkpoints."""
-        self._encoded[record.name] = canonical_bytes(record.stored())
+        # Encoded once, name and all: there is a checkpoint after every step.
+        self._digests[record.name] = self._digest_of[record.name]
+        self._encoded[record.name] = _pair(record.name, canonical_bytes(record.stored()))
 
     async def save(self, variables: Mapping[str, Json], ledger: Ledger) -> int:
         """Save a checkpoint of the steps added so far; its number.
@@ -124,32 +128,34 @@ class Keeper:
             journal_n=self.journal.written,
             plan_digest=self._plan.digest,
             inputs_digest=self._document["inputs_digest"],
-            step_digests={
-                step.name: step.digest for step in self._plan.steps if step.name in self._encoded
-            },
+            step_digests=dict(self._digests),
             created_at=self._services.clock.now().isoformat(timespec="milliseconds"),
             prev_sha256=self._previous,
         )
 
     def _payload(self, variables: Mapping[str, Json], ledger: Ledger) -> bytes:
-        """The state as canonical JSON. A record is encoded once: there is a checkpoint per step."""
+        """The state as canonical JSON."""
         spent = ledger.spent
-        parts = {
-            "ledger": canonical_bytes(
-                {"spent_nanousd": spent.nanousd, "tokens": spent.tokens, "calls": spent.calls}
-            ),
-            "provider": canonical_bytes(self._services.provider_state.save()),
-            "records": _object(self._encoded),
-            "variables": canonical_bytes(dict(variables)),
-        }
-        return _object(parts)
+        amounts = {"spent_nanousd": spent.nanousd, "tokens": spent.tokens, "calls": spent.calls}
+        provider = self._services.provider_state.save()
+        return _object(
+            {
+                "ledger": _pair("ledger", canonical_bytes(amounts)),
+                "provider": _pair("provider", canonical_bytes(provider)),
+                "records": _pair("records", _object(self._encoded)),
+                "variables": _pair("variables", canonical_bytes(dict(variables))),
+            }
+        )
 
 
-def _object(parts: Mapping[str, bytes]) -> bytes:
-    """Canonical JSON of a map whose values are encoded."""
+def _pair(name: str, value: bytes) -> bytes:
+    return canonical_bytes(name) + b":" + value
+
+
+def _object(pairs: Mapping[str, bytes]) -> bytes:
+    """Canonical JSON of a map, from its encoded pairs by name."""
     # Names of steps have no characters outside of the basic plane, so code points sort as RFC 8785 asks.
-    pairs = (canonical_bytes(name) + b":" + parts[name] for name in sorted(parts))
-    return b"{" + b",".join(pairs) + b"}"
+    return b"{" + b",".join(pairs[name] for name in sorted(pairs)) + b"}"
 
 
 def header_of(document: Mapping[str, Json], services: Services) -> dict[str, Json]:

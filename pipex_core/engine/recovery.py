@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from pipex_core.errors import ErrorRecord
+from pipex_core.engine.timing import TookTooLong
+from pipex_core.errors import ErrorRecord, PipexError, ProviderError
 from pipex_core.jsonvalue import Json
+from pipex_core.llm.limits import RetryPolicy
 
 ErrorClass = Literal[
     "author",
@@ -141,6 +143,16 @@ def decide(failure: Failure) -> Action:
     if failure.on_failure != "fail" and class_of(failure.code) in may_be_skipped:
         return SkipStep(7)
     return FailPipeline(8)
+
+
+def is_repeatable(error: PipexError, retry: RetryPolicy) -> bool:
+    """Whether the step may try again; failed calls were tried again by the call layer already."""
+    if isinstance(error, ProviderError):
+        return False
+    if retry.retry_on is None:
+        return error.retryable and not isinstance(error, TookTooLong)
+    words = [word.lower() for word in retry.retry_on]
+    return any(word == error.code or word in error.message.lower() for word in words)
 
 
 def strategy_of(action: Action) -> str:

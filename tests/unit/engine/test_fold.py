@@ -113,6 +113,14 @@ def test_a_failed_unit_that_began_again_is_open() -> None:
     assert list(state.units["a"].answers) == [0]
 
 
+def test_failed_tries_are_counted_until_the_unit_ends() -> None:
+    again = {"t": "retry_unit", "unit": "a", "attempt": 1, "code": "worker_died", "row": 2}
+    state = fold(journal(opening, unit_begin("a"), begin("a"), done("a"), again))
+    assert state.units["a"].failed_tries == 1
+    assert (state.units["a"].answers, state.units["a"].tries) == ({}, {})
+    assert fold(journal(opening, again, unit_end("a", "failed"))).units["a"].failed_tries == 0
+
+
 def test_the_status_is_that_of_the_last_close_unless_somebody_went_on() -> None:
     closed = journal(opening, {"t": "close", "status": "failed"})
     assert fold(closed).status == "failed"

@@ -265,6 +265,27 @@ def test_a_document_that_cannot_be_read_is_not_taken_for_a_missing_run() -> None
     assert refusal(lambda: resume(world)) == "storage_error"
 
 
+def test_tries_before_a_restart_count_towards_the_limit() -> None:
+    text = """
+workflow:
+  name: w
+  steps: [{name: a, type: echo, fail: true, retry: {max_retries: 2, retry_on: [echo_failed]}}]
+"""
+    world = World()
+    world.clock.sleep = die_in_sleep  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        world.run(text)
+    again = after(world)
+    result = again.run(text, run_id="run1", resume=True)
+    assert result.steps["a"].attempts == 3
+    begun = [event for event in again.events if event.kind == "attempt_started"]
+    assert [event.data["attempt"] for event in begun] == [2, 3]
+
+
+async def die_in_sleep(seconds: float) -> None:
+    raise Killed(seconds)
+
+
 def test_a_newer_document_is_refused() -> None:
     world = failed()
     blobs = world.journals.blobs("run1")
