@@ -130,7 +130,7 @@ def shop_arithmetic() -> Iterator[Case]:
                 "input": question,
                 "expected_output": str(answer),
                 "metadata": {"operation": operation, "steps": steps, "distractor": distractor},
-                "tags": [operation, "two-step" if steps > 1 else "one-step"],
+                "tags": sorted([operation, "two-step" if steps > 1 else "one-step"]),
             }
             count += 1
 

@@ -6,8 +6,10 @@
 The model is SmolLM2-135M-Instruct (Apache-2.0) as 4-bit weights, served by llama.cpp, which speaks the
 Messages API. pipex asks it through its own Anthropic adapter, at temperature 0, and records every call
 into ``test_suites/recordings/smollm2-135m.jsonl``. The demo replays that file and never needs the model.
+A model on one's own machine bills nothing, so the recorded cost of each call is zero.
 """
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -50,6 +52,13 @@ def record(entry: ModelEntry, suite: str, *, base_url: str, line: Path, results:
     subprocess.run(command, check=False, env=environment, cwd=root)
 
 
+def unbilled(line: str) -> str:
+    """A recorded call with its cost: nothing."""
+    call = json.loads(line)
+    call["reply"]["cost_nanousd"] = 0
+    return json.dumps(call, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
 def main() -> None:
     """Serve the model, record what the models file wants of it, and write the cassette."""
     import xllamacpp
@@ -58,6 +67,7 @@ def main() -> None:
     parameters.model.path = str(weights())
     parameters.n_parallel = 4
     parameters.n_ctx = 8192
+    parameters.cpuparams.n_threads = 1  # several threads wait for one another on a busy machine
     server = xllamacpp.Server(parameters)
     cassette.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -69,7 +79,7 @@ def main() -> None:
             for suite in entry.targets:
                 print(f"{suite} on {entry.name}", flush=True)
                 record(entry, suite, base_url=server.listening_address, line=line, results=folder)
-        lines = sorted(set(line.read_text(encoding="utf-8").splitlines()))
+        lines = sorted({unbilled(text) for text in line.read_text(encoding="utf-8").splitlines()})
         cassette.write_text("".join(f"{text}\n" for text in lines), encoding="utf-8")
     print(f"{cassette.relative_to(root)}: {len(lines)} calls")
 

@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pipex_core.app.suites import load_suite
+from pipex_core.evals.suitefile import dump_directory
+
 root = Path(__file__).resolve().parents[2]
 
 
@@ -29,3 +32,10 @@ def test_every_context_of_the_docs_suite_stands_in_its_page() -> None:
         if case["context"] not in (root / case["metadata"]["page"]).read_text(encoding="utf-8")
     ]
     assert missing == []
+
+
+def test_shipped_suites_are_in_canonical_form() -> None:
+    for folder in sorted(root.glob("test_suites/*/suite.yaml")):
+        suite = load_suite(folder.parent)
+        text = (folder.parent / "cases.jsonl").read_text(encoding="utf-8")
+        assert dump_directory(suite)["cases.jsonl"] == text, folder.parent.name
