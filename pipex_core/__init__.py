@@ -38,7 +38,7 @@ _homes = {
     "transform": "pipex_core.app.language",
 }
 
-__all__ = sorted(_homes)
+__all__ = list(_homes)
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - as many types as there are names
