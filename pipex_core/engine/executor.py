@@ -13,7 +13,7 @@ from pipex_core.engine.asking import Asking
 from pipex_core.engine.execution import Execution
 from pipex_core.engine.fold import Unit
 from pipex_core.engine.nested import run_child
-from pipex_core.engine.records import StepRecord, error_json, skipped
+from pipex_core.engine.records import StepRecord, error_json, file_text, skipped
 from pipex_core.engine.recovery import (
     FailPipeline,
     Failure,
@@ -40,7 +40,6 @@ from pipex_core.steps.contract import (
     StepContext,
     Tokens,
 )
-from pipex_core.steps.model_call import indented
 
 
 async def execute_step(
@@ -109,10 +108,16 @@ class _Run:
         try:
             self._execution.count_step()
             record = await self._judged()
-        except PipexError as error:
-            record = self._failed(error, Outcome())
+        except PipexError as exc:
+            record = self._failed(exc, Outcome())
         record = replace(record, duration_ms=self._elapsed_ms())
-        record = await self._journalled(record)
+        try:
+            record = await self._journalled(record)
+        except (TypeError, ValueError, RecursionError) as exc:
+            # A step of a plug-in may give back what is no JSON value; that it did is one.
+            message = f"the step gave back something that is no JSON: {exc}"
+            error = StepError(message, code="internal_error")
+            record = await self._journalled(self._failed(error, Outcome()))
         if record.status == "failed" and not record.ends_run and record.error is not None:
             self._execution.warn(record.error.code, record.error.message, step=self._path)
         self._execution.sink.emit(
@@ -292,7 +297,7 @@ class _Run:
             return record
         scope = self._view.scope(self._step, attempt=self._tries, now=self._clock.now)
         path = to_text(render(name, scope, mode=self._options.templates))
-        text = _file_text(path, record)
+        text = file_text(path, record)
         with self._execution.services.hold():
             written = await asyncio.to_thread(self._execution.workspace.write_output, path, text)
         return replace(
@@ -386,11 +391,3 @@ class _Run:
 
     def _warn(self, code: str, message: str) -> None:
         self._execution.warn(code, message, step=self._path)
-
-
-def _file_text(path: str, record: StepRecord) -> str:
-    """What ``output_to_file`` writes (section 16.3)."""
-    if path.endswith(".json"):
-        value = {"text": record.text} if record.data is None else record.data
-        return indented(value) + "\n"
-    return indented(record.data) if record.text is None else record.text

@@ -37,7 +37,7 @@ async def run_child(
     start = _view(wanted, plan.spec, view)
     clock = execution.services.clock
     until = clock.monotonic() + wanted.timeout_s
-    child = replace(child, deadline=min(until, child.deadline or until))
+    child = replace(child, deadline=until if child.deadline is None else min(until, child.deadline))
     ran = await within(
         clock,
         wanted.timeout_s,

@@ -12,6 +12,7 @@ from typing import Literal
 from pipex_core.errors import ErrorRecord
 from pipex_core.jsonvalue import Json
 from pipex_core.steps.contract import Tokens
+from pipex_core.steps.model_call import indented
 
 StepStatus = Literal["succeeded", "skipped", "failed"]
 RunStatus = Literal["succeeded", "failed", "cancelled", "invalid"]
@@ -159,6 +160,14 @@ def skipped(name: str, step_type: str, *, reason: str) -> StepRecord:
     return StepRecord(
         name=name, type=step_type, status="skipped", attempts=0, metadata={"reason": reason}
     )
+
+
+def file_text(path: str, record: StepRecord) -> str:
+    """What ``output_to_file`` writes (section 16.3)."""
+    if path.endswith(".json"):
+        value = {"text": record.text} if record.data is None else record.data
+        return indented(value) + "\n"
+    return indented(record.data) if record.text is None else record.text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -243,7 +243,7 @@ class _Run:
     ) -> RunResult:
         """Close the journal, and leave a crash report behind a bad end."""
         journal = keeper.journal
-        if result.error is not None and journal.failed is None:
+        if result.error is not None and result.status == "failed" and journal.failed is None:
             error = ErrorRecord(
                 code=result.error.code,
                 message=result.error.message,

@@ -307,6 +307,28 @@ def test_events_come_in_order_and_without_gaps(world: World) -> None:
     assert [event.seq for event in world.events] == list(range(1, 9))
 
 
+class Strange:
+    """Gives back what is no JSON."""
+
+    shape = StepShape(type="strange", summary="Be odd.", fields={"kind": FieldShape()})
+
+    async def run(self, ctx: StepContext) -> Outcome:
+        deep: list[Any] = []
+        for _ in range(100_000):
+            deep = [deep]
+        values: dict[str, Any] = {"set": {1}, "nan": float("nan"), "deep": deep}
+        return Outcome(data=values[ctx.step.get("kind")])
+
+
+@pytest.mark.parametrize("kind", ["set", "nan", "deep"])
+def test_a_step_that_gives_back_no_json_fails_and_the_journal_stays_good(kind: str) -> None:
+    world = World(steps={"strange": Strange})
+    run = shown(world, f"{{name: a, type: strange, kind: {kind}}}")
+    assert run["error"]["code"] == "internal_error"
+    assert "no JSON" in run["error"]["message"]
+    assert world.journals.records_of("run1")[-2]["status"] == "failed"  # type: ignore[attr-defined]
+
+
 # -- model steps
 
 
