@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipex_core.evals.arms import Arm, arm_of
 from pipex_core.evals.compare import Comparison, compare
@@ -84,13 +85,15 @@ def judged_of(found: Judgement) -> Judged:
 def passed_filled_in(responses: pa.Table, scores: pa.Table) -> pa.Table:
     """The responses with ``passed``: what their required metrics with a threshold say together."""
     flags: dict[tuple[str, int], list[tuple[bool | None, float | None]]] = {}
-    heads = scores.filter(scores["required"])
-    names = ("case_id", "repeat", "level", "submetric", "passed", "threshold")
-    for case_id, repeat, level, submetric, passed, threshold in zip(
+    of_cases = pc.equal(scores["level"].cast(pa.string()), "case")
+    heads = scores.filter(
+        pc.and_(pc.and_(scores["required"], of_cases), pc.is_null(scores["submetric"]))
+    )
+    names = ("case_id", "repeat", "passed", "threshold")
+    for case_id, repeat, passed, threshold in zip(
         *(heads[name].to_pylist() for name in names), strict=True
     ):
-        if level == "case" and submetric is None:
-            flags.setdefault((case_id, repeat), []).append((passed, threshold))
+        flags.setdefault((case_id, repeat), []).append((passed, threshold))
     columns = (responses[name].to_pylist() for name in ("case_id", "repeat", "class"))
     values = [
         verdict_of_response(flags.get((case_id, repeat), ()), response_class=word)

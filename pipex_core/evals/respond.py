@@ -25,6 +25,7 @@ from pipex_core.ports import Clock
 
 rows_per_batch = 2_000
 rows_per_sync = 50
+small_characters = 8_192  # in JSON at most six bytes each, well below what the journal keeps inline
 first_calls = 5  # an unreachable host shows in the first calls; later it is an outage
 tried_again = frozenset({"infra_error", "rate_limited", "timeout"})
 
@@ -126,12 +127,21 @@ class CaseLog:
             "unit": unit.name,
             "attempt": attempt,
             "status": "succeeded" if final else "failed",
-            **await self._journal.field("result", answer.stored()),
         }
+        if _is_small(answer):
+            record["result"] = answer.stored()
+        else:
+            record |= await self._journal.field("result", answer.stored())
         if wait:
             await self._journal.append(record)
         else:
             self._journal.append_soon(record)
+
+
+def _is_small(answer: Answer) -> bool:
+    """Whether its record is surely short enough to stand in the journal, without writing it to see."""
+    structured = answer.json is not None or answer.tool_calls is not None
+    return not structured and len(answer.text or "") + len(answer.error or "") <= small_characters
 
 
 @dataclass(slots=True)

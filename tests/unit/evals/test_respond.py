@@ -401,3 +401,21 @@ def test_a_large_run_is_packed_on_the_way_and_comes_out_in_order() -> None:
     many = [Unit(case=Case(id=f"c{i:05}", input="q"), repeat=0, key=str(i)) for i in range(4_100)]
     found = Bench().run(many[::-1], Lookup(lambda _: Answer(status="ok", text="x")))
     assert found.table["case_id"].to_pylist() == [unit.case.id for unit in many]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(status="ok", text="x" * 100_000),
+        Answer(status="ok", text="\x01" * 8_192),
+        Answer(status="ok", text="{}", json={"a": ["x" * 70_000]}, has_json=True),
+        Answer(status="ok", text="", tool_calls=[{"name": "t", "arguments": {}}]),
+    ],
+)
+def test_large_and_structured_answers_come_back_from_the_journal(answer: Answer) -> None:
+    bench = Bench()
+    first = bench.run(units(1), Lookup(lambda _: answer))
+    again = bench.run(units(1), Lookup(lambda _: Answer(status="skipped")))
+    assert again.table.equals(first.table)
+    largest = max(len(data) for data in bench.journals.segments_of("ev_1").values())
+    assert largest < 64 * 1024
