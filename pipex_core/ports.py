@@ -182,7 +182,10 @@ class Workspace(Protocol):
         ...
 
     def stat(self, path: str) -> FileEntry | None:
-        """What ``path`` leads to, where ``read_bytes`` would look; None when there is nothing."""
+        """What ``path`` leads to, where ``read_bytes`` would look; None when there is nothing.
+
+        The workspace itself is ``.``, a folder, also before its first file.
+        """
         ...
 
     def list(self, path: str = ".", *, recursive: bool = False) -> Sequence[FileEntry]:

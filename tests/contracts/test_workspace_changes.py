@@ -98,6 +98,9 @@ def test_stat_tells_files_folders_and_nothing_apart(workspace: Workspace) -> Non
     assert (file.path, file.is_folder, file.size_bytes) == ("in.txt", False, 6)
     assert folder is not None
     assert folder.is_folder
+    whole = workspace.stat(".")
+    assert whole is not None
+    assert (whole.path, whole.is_folder) == (".", True)
     assert workspace.stat("none") is None
     assert workspace.stat("in.txt/x") is None
 
@@ -296,7 +299,9 @@ def test_a_written_file_keeps_its_permissions(confined: ConfinedWorkspace, root:
 def test_a_workspace_is_made_by_its_first_write(tmp_path: Path) -> None:
     workspace = ConfinedWorkspace(workspace=tmp_path / "later" / "w", output_dir=tmp_path / "out")
     assert workspace.stat("x") is None
-    assert code_of(workspace.list) == "file_not_found"
+    assert list(workspace.list()) == []
+    assert workspace.stat(".") is not None
+    assert not (tmp_path / "later").exists()
     workspace.write("x", b"1")
     assert (tmp_path / "later" / "w" / "x").read_bytes() == b"1"
 

@@ -58,7 +58,8 @@ class MemoryWorkspace:
         whole = self._prefix + inside
         if whole in self.files:
             return FileEntry(path=inside, size_bytes=len(self.files[whole]))
-        return FileEntry(path=inside, is_folder=True) if self._is_folder(whole) else None
+        is_folder = inside == "." or self._is_folder(whole)
+        return FileEntry(path=inside, is_folder=True) if is_folder else None
 
     def list(self, path: str = ".", *, recursive: bool = False) -> Sequence[FileEntry]:
         inside = _inside(path, whole=True)

@@ -111,6 +111,8 @@ class ConfinedWorkspace:
 
     def stat(self, path: str) -> FileEntry | None:
         root, relative = self._where(path)
+        if self._is_unmade(root, relative):
+            return FileEntry(path=relative, is_folder=True)
         with _confinement(path), ExitStack() as stack:
             try:
                 folder = root.open(stack, self._open)
@@ -123,6 +125,8 @@ class ConfinedWorkspace:
 
     def list(self, path: str = ".", *, recursive: bool = False) -> Sequence[FileEntry]:
         root, relative = self._where(path)
+        if self._is_unmade(root, relative):
+            return ()
         with _reading(path), ExitStack() as stack:
             top = root.open(stack, self._open)
             folder = opened(stack, self._open(top, relative, folder_flags))
@@ -244,6 +248,10 @@ class ConfinedWorkspace:
             raise _denied(path)
         return found
 
+    def _is_unmade(self, root: _Root, relative: str) -> bool:
+        """Whether this is the workspace itself and nobody wrote in it yet: it is empty, not missing."""
+        return root == self._root and relative == "." and not self._base.exists()
+
     def _shown(self, root: _Root, relative: str) -> str:
         return relative if root == self._root else (root.path / relative).as_posix()
 
@@ -312,7 +320,7 @@ def _plain(path: str | os.PathLike[str]) -> Path:
 
 
 def _check_words(path: str) -> None:
-    if not path or "\0" in path:
+    if not path or "\0" in path or not trees.is_text(path):
         raise _denied(path)
 
 

@@ -78,10 +78,11 @@ def _walk(
 def _names(folder: int) -> list[str]:
     """Names in a folder; those that are no UTF-8 cannot stand in any record and are passed over."""
     with os.scandir(folder) as found:
-        return sorted(entry.name for entry in found if _is_text(entry.name))
+        return sorted(entry.name for entry in found if is_text(entry.name))
 
 
-def _is_text(name: str) -> bool:
+def is_text(name: str) -> bool:
+    """Whether a name can be written in UTF-8, as every record of it must be."""
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
