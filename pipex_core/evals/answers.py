@@ -5,8 +5,8 @@ failure of the target is an observation; a failure of the infrastructure is a ho
 fills.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -149,3 +149,28 @@ def status_of(code: str) -> ResponseStatus:
 def failed(error: PipexError, **known: Json) -> Answer:
     """The answer of a case that failed with ``error``."""
     return Answer(status=status_of(error.code), error_code=error.code, error=error.message, **known)
+
+
+def without_secrets(answer: Answer, redact: Callable[[str], str]) -> Answer:
+    """The answer as it may be kept: journals, tables and scores see no other."""
+    if redact is str:
+        return answer
+    known = {
+        "text": answer.text,
+        "json": answer.json,
+        "tool_calls": answer.tool_calls,
+        "error": answer.error,
+    }
+    clean = {name: cleaned(value, redact) for name, value in known.items()}
+    return answer if clean == known else replace(answer, **clean)
+
+
+def cleaned(value: Json, redact: Callable[[str], str]) -> Json:
+    """A JSON value with all its texts redacted; keys are left alone."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {key: cleaned(inner, redact) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [cleaned(inner, redact) for inner in value]
+    return value

@@ -1,11 +1,11 @@
 """What an evaluation is going to do, decided before anything is called: cases, target, metrics, rules."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Literal
 
-from pipex_core.evals.answers import Answer, shared_columns
+from pipex_core.evals.answers import Answer, cleaned, shared_columns
 from pipex_core.evals.arms import MetricFacts
 from pipex_core.evals.gatefile import Gate
 from pipex_core.evals.judged import Baseline
@@ -132,9 +132,18 @@ class EvalJob:
             return "target_failure"
         return classes[answer.status]
 
-    def row_of(self, unit: Unit, answer: Answer) -> ResponseRow:
-        """The row of a case and its answer; annotations are those of the case today."""
+    def row_of(
+        self, unit: Unit, answer: Answer, *, redact: Callable[[str], str] = str
+    ) -> ResponseRow:
+        """The row of a case and its answer; annotations are those of the case today.
+
+        Args:
+            unit: The case and repeat.
+            answer: Without secrets already.
+            redact: Takes secrets out of what the case says.
+        """
         case, known = unit.case, self.hashes[unit.case.id]
+        expected = expected_text(case)
         return ResponseRow(
             case_id=case.id,
             repeat=unit.repeat,
@@ -151,8 +160,8 @@ class EvalJob:
             ),
             status=answer.status,
             response_class=self.class_of(answer),
-            input=case.input if isinstance(case.input, str) else compact(case.input),
-            expected=expected_text(case),
+            input=redact(case.input if isinstance(case.input, str) else compact(case.input)),
+            expected=None if expected is None else redact(expected),
             output=answer.text,
             output_json=answer.json,
             has_output_json=answer.has_json,
@@ -160,13 +169,13 @@ class EvalJob:
             weight=case.weight,
             tags=case.tags,
             split=case.split,
-            slices=scalars_by_path(case.metadata),
+            slices=cleaned(scalars_by_path(case.metadata), redact),
             quarantined=case.status == "quarantined",
             context_sha256=_context_digest(case),
             cache=answer.cache,
             **{name: getattr(answer, name) for name in shared_columns},
             origin_run_id=answer.origin_run_id or self.run_id,
-            metadata=case.metadata,
+            metadata=cleaned(case.metadata, redact),
         )
 
 

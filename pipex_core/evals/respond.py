@@ -15,7 +15,7 @@ from typing import Literal, assert_never
 import pyarrow as pa
 
 from pipex_core.engine.journal import Journal
-from pipex_core.evals.answers import Answer, fatal_codes
+from pipex_core.evals.answers import Answer, fatal_codes, without_secrets
 from pipex_core.evals.progress import Progress
 from pipex_core.evals.results import ResponseClass, ResponseRow
 from pipex_core.evals.suite import Case
@@ -177,6 +177,7 @@ class Respond:
         source: Sends the case to the target, or looks its answer up.
         carried: Answers of earlier runs.
         found: Told each answer that an earlier try of this run had made durable.
+        redact: Takes secrets out of what an answer says before anything is kept of it.
     """
 
     row_of: RowOf
@@ -188,6 +189,7 @@ class Respond:
     clock: Clock
     rules: Rules
     found: Callable[[Answer], None] = lambda _: None
+    redact: Callable[[str], str] = str
     _rows: Rows = field(default_factory=Rows)
     _open: list[tuple[Unit, Answer]] = field(default_factory=list)
     _stopped: StopReason | None = None
@@ -234,7 +236,10 @@ class Respond:
     async def _look_up(self, todo: Sequence[Unit], source: Lookup) -> None:
         """No task, no queue: one sync for each fifty rows is all that is waited for."""
         for start in range(0, len(todo), rows_per_sync):
-            group = [(unit, source.find(unit)) for unit in todo[start : start + rows_per_sync]]
+            group = [
+                (unit, without_secrets(source.find(unit), self.redact))
+                for unit in todo[start : start + rows_per_sync]
+            ]
             for unit, answer in group:
                 last = unit is group[-1][0]
                 await self.log.end(unit, 1, answer, final=self._is_final(answer), wait=last)
@@ -262,7 +267,7 @@ class Respond:
                     self._settle(unit, unasked)
                     continue
                 self.progress.events.emit("case_started", step=unit.name, data={"attempt": attempt})
-                answer = await source.call(unit, attempt)
+                answer = without_secrets(await source.call(unit, attempt), self.redact)
                 if attempt != answer.attempts:
                     answer = replace(answer, attempts=attempt)
                 self._watch(answer)

@@ -8,6 +8,7 @@ them one by one. ``evaluate`` calls them in one go; both ways give equal tables 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 
@@ -131,7 +132,7 @@ async def respond(
     started = services.clock.monotonic()
     limit = job.options.max_time_s
     phase = Respond(
-        row_of=job.row_of,
+        row_of=partial(job.row_of, redact=services.redact),
         class_of=job.class_of,
         source=source_of(job, services, journal=journal, ledger=ledger, sink=watched.events),
         carried=lambda unit: carry.answer(unit.key),
@@ -144,6 +145,7 @@ async def respond(
             max_attempts=job.options.max_attempts,
             deadline=None if limit is None else started + limit,
         ),
+        redact=services.redact,
         found=lambda answer: _charge(ledger, answer, journalled=bool(known and known.calls)),
     )
     found = await phase.run(job.units())

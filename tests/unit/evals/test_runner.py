@@ -32,6 +32,7 @@ from pipex_core.evals.table import from_parquet, row_digest
 from pipex_core.llm.client import LlmClient
 from pipex_core.llm.cost import Budget
 from pipex_core.llm.provider import Request, Response, Usage
+from pipex_core.secrets import Redactor, Secret
 from pipex_core.telemetry import Event
 from tests.fakes.blobs import BreakableBlobs
 from tests.fakes.evaluation import (
@@ -574,3 +575,34 @@ def test_what_the_journal_says_was_paid_counts_against_the_budget_of_a_resumed_r
     third = billed(journals)
     assert run(job(target=paid, options=more), third).status == "completed"
     assert len(third.provider.sent) == 2
+
+
+def test_no_secret_reaches_a_table_or_the_journal() -> None:
+    planted = "hunter2-hunter2"
+    redact = Redactor(secrets=[Secret("key", planted)]).text
+    asked = case(
+        "de", input=f"Capital of de? {planted}", expected_output=planted, metadata={"k": planted}
+    )
+    blobs, journals = MemoryBlobs(), BreakableJournals()
+    rules = {"default": {"json": {"answer": [planted], "n": 1}}}
+    world = World(rules, journals=journals).with_services(redact=redact)
+    found = run(job(capital_suite([asked])), world, blobs=blobs)
+    assert found.responses["output"].to_pylist() == ['{"answer":["[redacted:key]"],"n":1}']
+    assert found.responses["expected"].to_pylist() == ["[redacted:key]"]
+    kept = [str(record) for record in journals.records_of("ev_1")]
+    for name in ("responses", "scores"):
+        key = Place(suite_id="capitals", model_id="m", run_id="ev_1").key(
+            name, "part-00000.parquet"
+        )
+        kept.append(str(from_parquet(name, blobs.get(key)).to_pylist()))
+    assert not [text for text in kept if planted in text]
+    again = World(rules).with_services(redact=redact)
+    run(job(capital_suite([asked]), run_id="ev_2"), again, carry=carried_from(found))
+    assert again.provider.sent == []
+
+
+def test_recorded_answers_are_kept_without_secrets_too() -> None:
+    redact = Redactor(secrets=[Secret("key", "hunter2-hunter2")]).text
+    world = World().with_services(redact=redact)
+    found = run(job(target=recorded({"de": "hunter2-hunter2"})), world)
+    assert found.responses["output"].to_pylist()[0] == "[redacted:key]"
