@@ -33,7 +33,7 @@ from pipex_core.evals.scoring import score
 from pipex_core.evals.suite import Suite
 from pipex_core.evals.table import joined, response_batch
 from pipex_core.evals.target import PromptTarget, Target
-from pipex_core.jsonvalue import Json, digest
+from pipex_core.jsonvalue import Json, digest, digest_bytes
 from pipex_dagster.resources import ParquetTables, PipexResource, core_key, root_of, tables_key
 from pipex_dagster.translator import Layer, target_of
 
@@ -150,20 +150,30 @@ def versions_of(files: SuiteFiles) -> Versions:
 
 
 def target_key(files: SuiteFiles, entry: ModelEntry) -> str:
-    """What the models file says about a target, its pipeline included: another target, another key."""
+    """What the models file says about a target, its files included: another target, another key."""
     return digest([_program(files, entry), entry.targets[files.name].get("model"), entry.provider])
 
 
 def _program(files: SuiteFiles, entry: ModelEntry) -> str:
-    """What a target does with a case, apart from which model it uses."""
+    """What a target does with a case and what stands in for a model, apart from which model it is."""
     data = dict(entry.targets[files.name])
-    named = ("id", "name", "model")
-    own = {key: value for key, value in data.items() if key not in named}
-    if data["kind"] == "pipeline":
-        own["path"] = load_pipeline(files.root / str(data["path"])).digest
-    if data["kind"] == "prompt":
-        own.setdefault("prompt", files.suite.defaults.prompt)
+    own = {key: value for key, value in data.items() if key not in ("id", "name", "model")}
+    match data["kind"]:
+        case "pipeline":
+            own["path"] = load_pipeline(files.root / str(data["path"])).digest
+        case "prompt":
+            own.setdefault("prompt", files.suite.defaults.prompt)
+        case _:
+            own["path"] = _digest_of(files.root / str(data["path"]))
+    for name in (entry.mock_responses, entry.cassette):
+        if name is not None:
+            own[name] = _digest_of(files.root / name)
     return digest(own)
+
+
+def _digest_of(path: Path) -> str | None:
+    """Of a file's bytes; None for one that is not there, which is told when somebody needs it."""
+    return digest_bytes(path.read_bytes()) if path.is_file() else None
 
 
 def job_of(  # noqa: PLR0913 - what a request has, all named

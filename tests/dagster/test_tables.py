@@ -13,11 +13,11 @@ from pipex_core.stats.estimates import Estimate, Interval, Scale
 from pipex_dagster.tables import (
     Standing,
     cases_table,
+    end_in,
     leaderboard_table,
     suite_of,
     summary_schema,
     summary_table,
-    end_in,
     with_end,
 )
 
