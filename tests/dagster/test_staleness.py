@@ -1,0 +1,109 @@
+"""What an edit marks as stale, and nothing else: Dagster's own word on each partition."""
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.data_version import (  # noqa: TID251 - what the UI shows has no public name
+    CachingStaleStatusResolver,
+)
+from dagster._core.loader import LoadingContextForTest  # noqa: TID251 - as above
+
+from tests.dagster.conftest import Project, adder, models, numbers, suite_head
+
+layers = ("suite", "responses", "scores", "summary", "verdict")
+
+
+def stale(project: Project, target: str = "good") -> dict[str, str]:
+    """Layer to the reason why it is stale; fresh ones are left out."""
+    resolver = CachingStaleStatusResolver(
+        project.instance,
+        project.definitions().resolve_asset_graph(),
+        LoadingContextForTest(project.instance),
+    )
+    found = {}
+    for layer in layers:
+        key, partition = dg.AssetKey(["sums", layer]), None if layer == "suite" else target
+        causes = resolver.get_stale_causes(key, partition)
+        if causes:
+            found[layer] = causes[0].reason
+    return found
+
+
+@pytest.fixture
+def evaluated(project: Project) -> Project:
+    assert project.evaluate("good").success
+    return project
+
+
+def test_right_after_a_run_everything_is_fresh(evaluated: Project) -> None:
+    assert stale(evaluated) == {}
+
+
+def test_a_comment_changes_nothing(evaluated: Project) -> None:
+    path = evaluated.root / "test_suites/sums/suite.yaml"
+    path.write_text(f"# A comment.\n{path.read_text()}")
+    evaluated.materialize("suite")
+    assert stale(evaluated) == {}
+
+
+def test_a_changed_metric_leaves_responses_fresh(evaluated: Project) -> None:
+    strict = [{"type": "numeric_match", "threshold": 1.0, "which": "first"}]
+    evaluated.write_suite(defaults={**suite_head["defaults"], "metrics": strict})
+    assert stale(evaluated) == {
+        "scores": "has a new code version",
+        "summary": "has a new code version",
+        "verdict": "has a new code version",
+    }
+
+
+def test_a_changed_threshold_leaves_scores_fresh(evaluated: Project) -> None:
+    looser = [{"type": "numeric_match", "threshold": 0.5}]
+    evaluated.write_suite(defaults={**suite_head["defaults"], "metrics": looser})
+    assert list(stale(evaluated)) == ["summary", "verdict"]
+
+
+def test_a_changed_gate_marks_the_verdict_alone(evaluated: Project) -> None:
+    gate = {**suite_head["gate"], "rules": suite_head["gate"]["rules"][:1]}
+    evaluated.write_suite(gate=gate)
+    assert stale(evaluated) == {"verdict": "has a new code version"}
+
+
+def test_a_changed_question_is_told_when_the_suite_is_materialized(evaluated: Project) -> None:
+    evaluated.write_cases(expected_output="1")
+    evaluated.materialize("suite")
+    assert list(stale(evaluated)) == ["responses", "scores"]
+
+
+def test_a_changed_tag_leaves_answers_and_scores_fresh(evaluated: Project) -> None:
+    evaluated.write_cases(tags=["new"])
+    evaluated.materialize("suite")
+    assert list(stale(evaluated)) == ["summary", "verdict"]
+
+
+def test_a_changed_prompt_makes_the_answers_stale(evaluated: Project) -> None:
+    prompt = "case {{ name }}: {{ question }} Think."
+    evaluated.write_suite(defaults={**suite_head["defaults"], "prompt": prompt})
+    assert stale(evaluated)["responses"] == "has a new code version"
+
+
+def test_a_comment_in_a_pipeline_leaves_its_answers_fresh(evaluated: Project) -> None:
+    evaluated.write("pipelines/adder.yaml", f"# A comment.\n{adder}")
+    assert stale(evaluated) == {}
+
+
+def test_a_changed_pipeline_makes_the_answers_stale(evaluated: Project) -> None:
+    evaluated.write("pipelines/adder.yaml", adder.replace("+", "-"))
+    assert stale(evaluated)["responses"] == "has a new code version"
+
+
+def test_a_new_model_leaves_the_others_fresh(evaluated: Project) -> None:
+    new = {**models["models"][1], "name": "newest", "model": "newest-3"}
+    evaluated.write("test_suites/models.yaml", {"models": [*models["models"], new]})
+    assert stale(evaluated) == {}
+
+
+def test_what_comes_out_the_same_keeps_what_follows_fresh(evaluated: Project) -> None:
+    same = [{"type": "numeric_match", "threshold": 1.0, "which": "last"}]
+    evaluated.write_suite(defaults={**suite_head["defaults"], "metrics": same})
+    again = evaluated.materialize("responses", target="good")
+    assert numbers(again, "responses")["calls"] == 0
+    assert stale(evaluated) == {}
