@@ -11,6 +11,15 @@ from types import TracebackType
 from typing import Protocol, Self
 
 
+_plain = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~")
+
+
+def key_part(text: str) -> str:
+    """Any text as one part of a key or a URL: percent-encoded UTF-8 but for letters, digits and ``-_.~``."""
+    data = text.encode("utf-8", "surrogatepass")
+    return "".join(chr(byte) if byte in _plain else f"%{byte:02X}" for byte in data)
+
+
 class Clock(Protocol):
     """Time. Order, waits and deadlines use ``monotonic``; ``now`` is for display only."""
 

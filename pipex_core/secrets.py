@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
-from urllib.parse import quote
 
 from pipex_core.jsonvalue import Json
+from pipex_core.ports import key_part
 
 patterns: Mapping[str, re.Pattern[str]] = {
     "anthropic_key": re.compile(r"sk-ant-[A-Za-z0-9_-]{8,}"),
@@ -101,4 +101,4 @@ def _forms_of(value: str) -> set[str]:
     if len(value) < shortest_secret:
         return set()
     encoded = base64.b64encode(value.encode()).decode()
-    return {value, quote(value, safe=""), encoded, encoded.rstrip("="), json.dumps(value)[1:-1]}
+    return {value, key_part(value), encoded, encoded.rstrip("="), json.dumps(value)[1:-1]}

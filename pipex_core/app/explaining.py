@@ -132,7 +132,7 @@ def _score(
 def _entry_of(archive: Archive, place: Place, metric: str) -> Mapping[str, Json]:
     """What an entry said in a stored run, as far as it can change a number."""
     entries = archive.manifest(place)["entries"]
-    found = next((one for one in entries if one["name"] == metric), {})
+    found: Mapping[str, Json] = next((one for one in entries if one["name"] == metric), {})
     return {name: found.get(name) for name in measured}
 
 

@@ -40,6 +40,7 @@ from pipex_core.metrics.catalogue import built_in
 from pipex_core.metrics.contract import MetricType
 from pipex_core.ports import BlobStore, Clock, Faults, Workspace
 from pipex_core.registry import Registry
+from pipex_core.secrets import Redactor
 from pipex_core.spec.model import Shapes
 from pipex_core.spec.plan import Plan
 from pipex_core.spec.yaml_text import read_yaml
@@ -226,6 +227,7 @@ def build_services(  # noqa: PLR0913 - what a process brings along, all named
         provider_state=made.state,
         hold=made.clock.hold if isinstance(made.clock, VirtualClock) else nullcontext,
         extensions=extensions or {},
+        redact=Redactor(secrets=settings.secrets()).text,
     )
 
 

@@ -16,11 +16,10 @@ import pyarrow as pa
 from pipex_core.errors import StoreError
 from pipex_core.evals.table import TableName, row_digest, rows_per_part, to_parquet
 from pipex_core.jsonvalue import Json, canonical, canonical_bytes, digest_bytes, parse
-from pipex_core.ports import BlobStore
+from pipex_core.ports import BlobStore, key_part
 
 manifest_schema = "pipex.manifest/1"
 digested: tuple[TableName, ...] = ("responses", "scores")
-_plain = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -34,8 +33,8 @@ class Place:
     def key(self, table: str, name: str) -> str:
         """Key of a file of one table, such as ``part-00000.parquet``."""
         return (
-            f"{table}/suite_id={encoded(self.suite_id)}/model_id={encoded(self.model_id)}"
-            f"/run_id={encoded(self.run_id)}/{name}"
+            f"{table}/suite_id={key_part(self.suite_id)}/model_id={key_part(self.model_id)}"
+            f"/run_id={key_part(self.run_id)}/{name}"
         )
 
     @property
@@ -56,13 +55,8 @@ def place_of(key: str) -> Place | None:
     return Place(**{name: decoded(value) for name, value in parts.items()})
 
 
-def encoded(value: str) -> str:
-    """Percent-encoded UTF-8; only letters, digits and ``-_.~`` stay as they are."""
-    return "".join(chr(byte) if byte in _plain else f"%{byte:02X}" for byte in value.encode())
-
-
 def decoded(value: str) -> str:
-    """What ``encoded`` was given; a stray ``%`` stays as it is."""
+    """What ``key_part`` was given; a stray ``%`` stays as it is."""
     head, *rest = value.split("%")
     found = bytearray(head.encode())
     for piece in rest:
