@@ -175,6 +175,7 @@ class Attempts:
         """The last item of a stream; those before it are only shown."""
         if self._has_shown:
             on_delta(Delta(text="", restart=True))
+            self._has_shown = False
         response, ttft_ms = None, None
         sent = self.services.clock.monotonic()
         async for item in provider.stream(request):

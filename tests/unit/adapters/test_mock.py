@@ -173,5 +173,38 @@ def test_tools_are_asked_for_before_the_reply() -> None:
     assert answer(provider).text == "done"
 
 
+def test_replies_that_only_ask_do_so_turn_after_turn() -> None:
+    ask = {"tool_calls": [{"name": "Read", "input": {}}]}
+    provider = mock({"replies": [ask, ask, "done"]})
+    turns = [Message(role="user", text="go"), Message(role="tool", text="content")]
+    request = asked(tools=[tool], messages=turns)
+    finishes = [answer(provider, request).finish_reason for _ in range(3)]
+    assert finishes == ["tool_calls", "tool_calls", "stop"]
+    once = mock(ask)
+    assert answer(once, asked(tools=[tool])).finish_reason == "tool_calls"
+    assert answer(once, request).text.startswith("Mock response for: ")
+
+
+def test_an_estimate_of_a_call_for_tools_is_what_it_takes() -> None:
+    provider = mock({"tool_calls": [{"name": "Read"}], "reply": "a long reply that comes later"})
+    request = asked("1234", tools=[tool])
+    estimate = provider.estimate(request)
+    usage = answer(provider, request).usage
+    assert estimate is not None
+    assert estimate.tokens == usage.input + usage.output == 1
+
+
+@pytest.mark.parametrize("text", ["", "one", "one two", "  a\n\n b ", "größe\tüber alles\n"])
+def test_a_stream_gives_the_reply_word_by_word(text: str) -> None:
+    provider = mock({"reply": text, "latency_ms": 100})
+
+    async def work() -> list[str]:
+        return [item.text async for item in provider.stream(asked())]
+
+    *pieces, whole = asyncio.run(work())
+    assert whole == "".join(pieces) == text
+    assert len(pieces) <= len(text.split()) + 1
+
+
 def test_the_default_text_is_public() -> None:
     assert default_text("") == "Mock response for: "

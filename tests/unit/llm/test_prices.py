@@ -195,3 +195,13 @@ def test_the_bound_is_priced_at_the_tier_it_reaches(table: PriceTable) -> None:
     # 100 032 tokens of prompt: 100 032 * 0.50 + 100 * 2.50 = 50 266 USD per million
     long = [Message(role="user", text="x" * 100_000)]
     assert table.bound(request(messages=long)).nanousd == 50_266_000
+
+
+def test_the_input_bound_counts_a_turn_that_goes_back_as_the_vendor_wrote_it() -> None:
+    turn = Message(role="assistant", text="", parts=[{"signature": "x" * 100}])
+    with_parts = Request(provider="anthropic", model="m", messages=[turn])
+    without = Request(
+        provider="anthropic", model="m", messages=[Message(role="assistant", text="")]
+    )
+    # [{"signature":"..."}] in a list of turns is 20 bytes around the 100
+    assert input_bound(with_parts) - input_bound(without) == 120

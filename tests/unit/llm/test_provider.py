@@ -41,6 +41,8 @@ def test_everything_an_answer_depends_on_is_in_the_key() -> None:
         replace(base, model="n"),
         replace(base, system="be brief"),
         replace(base, messages=base.messages[:1]),
+        replace(base, messages=[replace(base.messages[0], is_error=True)]),
+        replace(base, messages=[replace(base.messages[0], parts=[{"type": "text"}])]),
         replace(base, tools=[]),
         replace(base, schema={"type": "object"}),
         replace(base, options={"temperature": 0.5}),
