@@ -104,6 +104,7 @@ class _ModelInquiry:
         del attempt
         clock = self._services.clock
         started = clock.now()
+        timeout_s = self._job.options.timeout_s
         asking = Asking(
             client=self._services.client,
             log=self._log(unit),
@@ -111,7 +112,7 @@ class _ModelInquiry:
             retry=self._retry,
             sink=self._sink,
             cache=self._job.options.cache,
-            deadline=clock.monotonic() + self._job.options.timeout_s,
+            deadline=None if timeout_s is None else clock.monotonic() + timeout_s,
         )
         answer = await ask_model(self._target, unit.case, unit.repeat, asking)
         return replace(answer, started_at=started, finished_at=clock.now())

@@ -35,7 +35,7 @@ class RunOptions:
 
     Attributes:
         max_concurrency: Cases in flight.
-        timeout_s: Deadline of one attempt of one case.
+        timeout_s: Deadline of one attempt of one case; None takes the suite's.
         timeout_is: Whether a deadline is a hole in the data or a failure of the target.
         impute: Whether a target failure counts with the worst value or stands outside the mean.
         accept_degraded: Whether an answer of a fallback of the pipeline counts as an answer.
@@ -44,10 +44,11 @@ class RunOptions:
         reuse: ``always`` carries the answers of targets that are not hermetic too.
         max_missing: Share of missing rows of any metric up to which a run without gate is complete.
         cache: Use of the call cache.
+        budget: Of the run; None takes the suite's, and no cap when it has none.
     """
 
     max_concurrency: int = 20
-    timeout_s: float = 300.0
+    timeout_s: float | None = None
     timeout_is: Literal["missing", "failure"] = "missing"
     impute: Literal["worst", "exclude"] = "worst"
     accept_degraded: bool = False
@@ -97,6 +98,11 @@ class EvalJob:
     is_subset: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     origin: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def may_carry(self) -> bool:
+        """Whether answers of other runs serve for this one."""
+        return self.target.is_hermetic or self.options.reuse == "always"
 
     def units(self) -> list[Unit]:
         """All rows to be answered, in the order in which they are asked."""

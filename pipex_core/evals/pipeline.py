@@ -1,5 +1,6 @@
 """A pipeline as a target: what a case binds, and which part of a run is the answer."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -13,13 +14,21 @@ from pipex_core.errors import PipexError, Problem
 from pipex_core.evals.answers import Answer, failed, status_of
 from pipex_core.evals.suite import Case
 from pipex_core.expressions.values import to_text
-from pipex_core.jsonvalue import Json, digest
+from pipex_core.jsonvalue import Json, compact, digest
 from pipex_core.llm.cost import Ledger
 from pipex_core.spec.inputs import bind_inputs
 from pipex_core.spec.plan import Plan
 from pipex_core.telemetry import EventKind, EventSink
 
 wrappers = frozenset({"iteration_failed", "task_failed"})
+# The clock, tools that reach outside, and steps that remember earlier cases. Found by their words, so
+# that a text which only mentions one is at worst answered anew.
+_outside = re.compile(
+    r"\b(?:now|date)\s*\("
+    r"|\{\{[^}]*(?<!\.)\b(?:timestamp|date|run_id|execution_id|run\.\w+)\b"
+    r"|\b(?:Bash|WebFetch|WebSearch)\b"
+    r"|\"type\":\"claude_session\"|\bsession_id\b"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +88,11 @@ class PipelineTarget:
     def digest(self) -> str:
         """Identity of the target, from its parts."""
         return digest(self.parts)
+
+    @property
+    def is_hermetic(self) -> bool:
+        """Whether equal inputs may be answered from an earlier run: no clock, no shell, no session."""
+        return not any(_outside.search(text) for text in _texts(self.plan))
 
     def inputs_of(self, case: Case) -> dict[str, Json]:
         """What a case gives to the run: a map by name, a text to one input.
@@ -277,6 +291,17 @@ def _codes(value: Json) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for inner in value:
             yield from _codes(inner)
+
+
+def _texts(plan: Plan) -> Iterator[str]:
+    """Everything that is written in the steps of a plan and of its children, as JSON."""
+    waiting = [step.spec for step in plan.steps]
+    while waiting:
+        step = waiting.pop()
+        yield compact({"type": step.type, **step.fields})
+        waiting += [inner for block in step.blocks.values() for inner in block]
+    for child in plan.children.values():
+        yield from _texts(child)
 
 
 def _parts(record: StepRecord | None) -> tuple[str | None, Json]:

@@ -1,7 +1,8 @@
 """Everything that can be wrong with an evaluation, found before it costs anything; and what it will do."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import assert_never
 
 import numpy as np
@@ -19,6 +20,7 @@ from pipex_core.evals.suite import Case, Suite, hashes_by_id, plan_digest, suite
 from pipex_core.evals.target import PromptTarget, Target
 from pipex_core.expressions.template import read_template
 from pipex_core.jsonvalue import Json, canonical
+from pipex_core.llm.cost import Budget
 from pipex_core.llm.prices import PriceTable
 from pipex_core.metrics.contract import MetricType
 from pipex_core.metrics.entries import Entry, resolve_entries
@@ -110,7 +112,8 @@ def prepare(request: Request, *, registry: Registry[MetricType]) -> EvalJob:
     known = hashes_by_id(suite)
     repeats = suite.defaults.repeats if request.repeats is None else request.repeats
     reducer = suite.defaults.reducer
-    limited = request.options.budget is not None or request.options.max_time_s is not None
+    options = _completed(request.options, suite)
+    limited = options.budget is not None or options.max_time_s is not None
     return EvalJob(
         run_id=request.run_id,
         suite=suite,
@@ -124,7 +127,7 @@ def prepare(request: Request, *, registry: Registry[MetricType]) -> EvalJob:
         gate=request.gate,
         baseline=request.baseline,
         seed=request.seed,
-        options=request.options,
+        options=options,
         suite_digest=suite_digest(suite, known=known),
         plan_digest=plan_digest(
             suite,
@@ -186,6 +189,21 @@ def _bound_usd(target: Target, units: Sequence[Unit], prices: PriceTable | None)
         except PipexError:
             continue  # A case whose prompt cannot be rendered is sent nowhere and costs nothing.
     return total / 1e9
+
+
+def _completed(options: RunOptions, suite: Suite) -> RunOptions:
+    """The options with what the suite says where the run says nothing."""
+    given = suite.extra.get("budget")
+    budget = options.budget
+    if budget is None and given:
+        cost = given.get("max_cost_usd")
+        budget = Budget(
+            max_cost_usd=None if cost is None else Decimal(str(cost)),
+            max_tokens=given.get("max_tokens"),
+            max_calls=given.get("max_calls"),
+        )
+    timeout_s = suite.defaults.timeout_seconds if options.timeout_s is None else options.timeout_s
+    return replace(options, budget=budget, timeout_s=timeout_s)
 
 
 def _entries(

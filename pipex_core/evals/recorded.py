@@ -34,6 +34,7 @@ class RecordedTarget:
     model_id: str = "none"
     kind: Literal["recorded"] = "recorded"
     provider: str = "recorded"
+    is_hermetic: Literal[True] = True
 
     @property
     def parts(self) -> Mapping[str, Json]:

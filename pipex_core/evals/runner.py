@@ -37,7 +37,7 @@ from pipex_core.evals.progress import Progress
 from pipex_core.evals.publication import Place, publish
 from pipex_core.evals.respond import CaseLog, Respond, Responses, Rules
 from pipex_core.evals.scoring import score
-from pipex_core.evals.summary import Summary
+from pipex_core.evals.summary import MetricSummary, Summary
 from pipex_core.evals.table import record_batch
 from pipex_core.evals.verdict import Verdict
 from pipex_core.jsonvalue import Json
@@ -76,6 +76,11 @@ class EvalRun:
     @property
     def summary(self) -> Summary:
         return self.judgement.summary
+
+    @property
+    def metrics(self) -> Mapping[str, MetricSummary]:
+        """The summary of each metric by name."""
+        return self.judgement.summary.metrics
 
     @property
     def verdict(self) -> Verdict | None:
@@ -135,7 +140,7 @@ async def respond(
         row_of=partial(job.row_of, redact=services.redact),
         class_of=job.class_of,
         source=source_of(job, services, journal=journal, ledger=ledger, sink=watched.events),
-        carried=lambda unit: carry.answer(unit.key),
+        carried=lambda unit: carry.answer(unit.key) if job.may_carry else None,
         log=CaseLog(journal),
         progress=watched.progress,
         clock=services.clock,

@@ -47,6 +47,7 @@ class PromptTarget:
     timeout_s: float = 300.0
     target_id: str = "prompt"
     kind: Literal["prompt"] = "prompt"
+    is_hermetic: Literal[True] = True
 
     @property
     def model_id(self) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from pipex_core.engine.records import RunError, RunResult, StepRecord
 from pipex_core.errors import ErrorRecord, SpecError
+from pipex_core.evals.carry import CarryIndex
 from pipex_core.evals.pipeline import PipelineTarget, answer_of_run, first_code, output_of
 from pipex_core.evals.suite import Suite
 from tests.fakes.evaluation import answering, capital_suite, case, job, prompt, run
@@ -267,3 +268,40 @@ def test_the_prompt_target_of_the_same_words_is_another_target() -> None:
 
 def test_a_suite_without_cases_has_nothing_wrong_with_its_inputs() -> None:
     assert target().problems(Suite(id="s", cases=()).cases) == []
+
+
+inline = "{name: c, steps: [{name: i, type: echo, value: '{{ date() }}'}]}"
+
+
+@pytest.mark.parametrize(
+    ("step", "hermetic"),
+    [
+        ("type: echo, value: x", True),
+        ("type: echo, value: the timestamp of the date", True),
+        ("type: echo, value: '{{ now() }}'", False),
+        ("type: echo, value: '{{ run_id }}'", False),
+        ("type: claude, prompt: x, claude_options: {allowed_tools: [Bash]}", False),
+        ("type: claude, prompt: x, claude_options: {allowed_tools: [Read]}", True),
+        (f"type: pipeline, pipeline: {inline}", False),
+    ],
+)
+def test_a_pipeline_that_reaches_outside_is_not_answered_from_earlier_runs(
+    step: str, *, hermetic: bool
+) -> None:
+    made = target(f"workflow: {{name: w, steps: [{{name: s, {step}}}]}}")
+    assert made.is_hermetic is hermetic
+
+
+def test_answers_that_depend_on_the_clock_are_carried_only_on_demand() -> None:
+    text = lookup.replace("{{ steps.ask.text }}", "{{ steps.ask.text }}{{ now() == 0 ? 1 : '' }}")
+
+    def again(**options: Any) -> int:
+        world = World(answering())
+        made = job(run_id="ev_2", target=target(text, world=world), options=options)
+        run(made, world, carry=carry)
+        return len(world.provider.sent)
+
+    world = World(answering())
+    first = run(job(target=target(text, world=world)), world)
+    carry = CarryIndex(responses=[first.responses], scores=[first.scores])
+    assert (again(), again(reuse="always")) == (5, 0)

@@ -1,6 +1,7 @@
 """All that is wrong with an evaluation is said at once, before anything is called."""
 
 from dataclasses import replace
+from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
@@ -146,3 +147,18 @@ def test_the_context_stands_in_a_row_as_its_hash() -> None:
         sha256(b"a text").hexdigest(),
         sha256(b"a\n\nb").hexdigest(),
     ]
+
+
+def test_the_suite_gives_time_and_budget_where_the_run_says_nothing() -> None:
+    suite = capital_suite(
+        defaults=SuiteDefaults(metrics=("exact_match",), timeout_seconds=7.0),
+        extra={"budget": {"max_cost_usd": 0.25, "max_calls": 3}},
+    )
+    made = job(suite)
+    assert made.options.timeout_s == 7.0
+    assert made.options.budget == Budget(max_cost_usd=Decimal("0.25"), max_calls=3)
+    own = Budget(max_tokens=9)
+    other = job(suite, options={"timeout_s": 1.0, "budget": own})
+    assert (other.options.timeout_s, other.options.budget) == (1.0, own)
+    tokens = capital_suite(extra={"budget": {"max_tokens": 5}})
+    assert job(tokens).options.budget == Budget(max_tokens=5)

@@ -70,7 +70,7 @@ def test_a_run_asks_every_case_scores_it_and_sums_up() -> None:
     found = run(job(), world)
     assert found.status == "completed"
     assert len(world.provider.sent) == 5
-    assert found.summary.metrics["exact_match"].mean == 0.8
+    assert found.metrics["exact_match"].mean == 0.8
     assert found.responses["passed"].to_pylist() == [True, True, True, False, True]
     totals = found.summary.totals
     assert (totals.calls, totals.cost_nanousd, totals.n_passed, totals.n_case_failed) == (
