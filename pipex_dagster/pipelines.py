@@ -131,7 +131,7 @@ def step_op(plan: Plan, step: PlanStep, follows: Sequence[str], *, label: str) -
             context.log.warning("%s: %s", warning.code, warning.message)
         record = done.record
         if record.ends_run and record.error is not None:
-            raise failure_of(_raised(record.error))
+            raise failure_of(_raised(record.error), shown=record_metadata(done))
         value = envelope([*_records(given), record], provider_state=done.provider_state)
         yield dg.Output(value, metadata=record_metadata(done))
 
@@ -220,8 +220,9 @@ def _input_name(aliases: Mapping[str, str], step: str) -> str:
 
 def _input_fields(inputs: Iterable[InputSpec]) -> dg.Field:
     fields = {one.name: _input_field(one) for one in inputs}
-    required = any(one.is_required for one in fields.values())
-    return dg.Field(_map(fields), is_required=required, description="Inputs of the pipeline.")
+    if any(one.is_required for one in fields.values()):
+        return dg.Field(_map(fields), description="Inputs of the pipeline.")
+    return dg.Field(_map(fields), default_value={}, description="Inputs of the pipeline.")
 
 
 def _input_field(one: InputSpec) -> dg.Field:

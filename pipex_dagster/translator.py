@@ -162,10 +162,14 @@ def target_of(partition: str) -> str:
     return unquote(partition)
 
 
-def failure_of(error: PipexError) -> dg.Failure:
+def failure_of(error: PipexError, *, shown: Mapping[str, Any] | None = None) -> dg.Failure:
     """The error as Dagster shows it: the code, what happened and what to do; Dagster tries no second time.
 
     The core has already retried what a retry can help, so a second layer would only multiply bills.
+
+    Args:
+        error: What ended the op.
+        shown: Metadata of what was done before it.
     """
     metadata: dict[str, Any] = {"code": error.code, "retryable": error.retryable}
     match error:
@@ -178,7 +182,11 @@ def failure_of(error: PipexError) -> dg.Failure:
             metadata["next"] = dg.MetadataValue.md(error.next_step)
         case _:
             pass
-    return dg.Failure(f"{error.code}: {error.message}", metadata=metadata, allow_retries=False)
+    return dg.Failure(
+        f"{error.code}: {error.message}",
+        metadata={**metadata, **(shown or {})},
+        allow_retries=False,
+    )
 
 
 def problem_list(error: SpecError) -> str:

@@ -1,0 +1,238 @@
+"""Pipelines as jobs: the same records as the engine, edges of the plan, and a second try that goes on."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from pipex_core.app.pipelines import load_pipeline, run_pipeline
+from pipex_core.engine.records import StepRecord
+from pipex_dagster.pipelines import edges, merged
+from pipex_dagster.reexecution import reexecuted
+from tests.dagster.conftest import Project, failure
+
+root = Path(__file__).resolve().parents[2]
+shipped = sorted((root / "pipelines").rglob("*.yaml"))
+questions: dict[str, dict[str, Any]] = {
+    "question": {"question": "Tom has 6 bolts and buys 7 more. How many bolts does Tom have now?"},
+    "ticket": {"ticket": "I was charged twice, please send the money back."},
+    "context": {
+        "question": "What does a verdict say?",
+        "context": "A verdict says PASS or FAIL. A score is a number. A suite holds cases.",
+    },
+}
+
+
+def inputs_for(names: set[str]) -> dict[str, Any]:
+    return next(given for given in questions.values() if set(given) == names)
+
+
+def run_job(project: Project, name: str, **config: Any) -> dg.ExecuteInProcessResult:
+    job = project.definitions().resolve_job_def(f"plg__{name}")
+    return job.execute_in_process(
+        instance=project.instance, raise_on_error=False, run_config=config
+    )
+
+
+def records_of(project: Project, result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
+    """Step to its record, from what the ops handed on."""
+    folder = project.root / "results/dagster/records" / result.run_id
+    found: dict[str, dict[str, Any]] = {}
+    for path in folder.rglob("*.json"):
+        for stored in json.loads(path.read_text())["records"]:
+            found[stored["name"]] = StepRecord.from_stored(stored).as_json()
+    return found
+
+
+def shown(result: dg.ExecuteInProcessResult, node: str) -> dict[str, Any]:
+    """What the run page shows of a step."""
+    for event in result.events_for_node(node):
+        data: Any = event.event_specific_data
+        if event.event_type_value == "STEP_OUTPUT":
+            return {name: value.value for name, value in data.metadata.items()}
+    return {}
+
+
+@pytest.mark.parametrize("path", shipped, ids=lambda path: path.stem)
+def test_every_shipped_pipeline_leaves_the_records_of_the_engine(
+    project: Project, path: Path
+) -> None:
+    project.write(f"pipelines/{path.name}", path.read_text())
+    plan = load_pipeline(project.root / "pipelines" / path.name)
+    given = inputs_for(set(plan.inputs))
+    result = run_job(project, path.stem, inputs=given)
+    assert result.success
+    whole = run_pipeline(project.root / "pipelines" / path.name, given, provider="mock")
+    expected = {name: record.as_json() for name, record in whole.steps.items()}
+    assert records_of(project, result) == expected
+
+
+branches = """
+workflow:
+  name: branches
+  execution: dag
+  inputs:
+    loud: {type: boolean, default: false, description: Shout.}
+    tone: {type: string, enum: [short, long], default: short}
+    topic: {type: string}
+  steps:
+    - {name: left, type: claude, prompt: "Left {{ inputs.topic }}"}
+    - {name: right, type: claude, prompt: "Right {{ inputs.topic }}"}
+    - {name: shout, type: echo, value: "{{ upper(steps.left) }}", condition: inputs.loud}
+    - {name: both, type: echo, value: "{{ steps.left }} {{ steps.right }} {{ steps.shout.skipped }}"}
+"""
+
+
+def test_a_dag_has_the_edges_of_its_plan_and_a_sequence_is_a_chain(project: Project) -> None:
+    project.write("pipelines/branches.yaml", branches)
+    found = edges(load_pipeline(project.root / "pipelines/branches.yaml"))
+    assert found == {"left": [], "right": [], "shout": ["left"], "both": ["right", "shout"]}
+    chain = branches.replace("  execution: dag\n", "")
+    project.write("pipelines/branches.yaml", chain)
+    found = edges(load_pipeline(project.root / "pipelines/branches.yaml"))
+    assert found == {"left": [], "right": ["left"], "shout": ["right"], "both": ["shout"]}
+
+
+def test_a_skipped_step_hands_its_record_on_and_the_language_decides(project: Project) -> None:
+    project.write("pipelines/branches.yaml", branches)
+    project.write(
+        "mock.yaml", {"responses": [{"when": {"step": "left"}, "reply": "l"}, {"reply": "r"}]}
+    )
+    result = run_job(
+        project, "branches", inputs={"topic": "cats"}, provider="mock", mock_responses="mock.yaml"
+    )
+    assert result.success
+    records = records_of(project, result)
+    assert records["shout"]["status"] == "skipped"
+    assert records["both"]["text"] == "l r true"
+
+
+def test_a_mock_that_counts_goes_on_counting_from_step_to_step(project: Project) -> None:
+    text = """
+workflow:
+  name: counted
+  steps:
+    - {name: a, type: claude, prompt: x}
+    - {name: b, type: claude, prompt: x}
+"""
+    project.write("pipelines/counted.yaml", text)
+    project.write("mock.yaml", {"responses": [{"replies": ["one", "two"]}]})
+    result = run_job(project, "counted", mock_responses="mock.yaml")
+    assert [records_of(project, result)[name]["text"] for name in ("a", "b")] == ["one", "two"]
+
+
+def test_options_of_the_run_stand_above_those_of_the_file(project: Project) -> None:
+    project.write(
+        "pipelines/one.yaml",
+        "workflow:\n  name: one\n  steps:\n    - {name: a, type: claude, prompt: x, model: m1}\n",
+    )
+    result = run_job(project, "one", overrides={"model": "m2"})
+    assert records_of(project, result)["a"]["model"] == "m2"
+
+
+def test_declared_inputs_are_the_fields_of_the_launchpad(project: Project) -> None:
+    project.write("pipelines/branches.yaml", branches)
+    job = project.definitions().resolve_job_def("plg__branches")
+    mapping: Any = job.config_mapping
+    fields = mapping.config_schema.config_type.fields["inputs"].config_type.fields
+    assert {name: field.is_required for name, field in fields.items()} == {
+        "loud": False,
+        "tone": False,
+        "topic": True,
+    }
+    assert fields["loud"].default_value is False
+    assert fields["tone"].description == "One of short, long."
+    assert fields["loud"].description == "Shout."
+
+
+def test_an_input_of_the_wrong_kind_is_refused_before_the_run(project: Project) -> None:
+    project.write("pipelines/branches.yaml", branches)
+    with pytest.raises(dg.DagsterInvalidConfigError, match="topic"):
+        run_job(project, "branches", inputs={"loud": True})
+
+
+def test_an_input_that_the_language_refuses_fails_the_first_step(project: Project) -> None:
+    project.write("pipelines/branches.yaml", branches)
+    result = run_job(project, "branches", inputs={"topic": "x", "tone": "medium"})
+    assert failure(result).startswith("invalid_input: ")
+
+
+def test_a_step_shows_numbers_first_and_long_texts_cut(project: Project) -> None:
+    project.write(
+        "pipelines/one.yaml",
+        "workflow:\n  name: one\n  steps:\n    - {name: a, type: claude, prompt: x}\n",
+    )
+    project.write(
+        "mock.yaml",
+        {"responses": [{"reply": "y" * 5000, "cost": 0.25, "tokens": {"input": 10, "output": 5}}]},
+    )
+    result = run_job(project, "one", mock_responses="mock.yaml")
+    values = shown(result, "a")
+    assert list(values)[:5] == [
+        "cost_usd",
+        "tokens_input",
+        "tokens_output",
+        "attempts",
+        "duration_ms",
+    ]
+    assert (values["cost_usd"], values["tokens_input"]) == (0.25, 10.0)
+    assert values["text"].endswith("… (3000 more characters)")
+
+
+flaky = """
+workflow:
+  name: flaky
+  inputs: {number: {type: integer}}
+  steps:
+    - {name: paid, type: claude, prompt: "count"}
+    - {name: half, type: echo, value: "{{ inputs.number }}", output_schema: {minimum: 1}}
+    - {name: after, type: echo, value: "{{ steps.paid }} {{ steps.half }}"}
+"""
+
+
+def test_a_failed_step_says_what_happened_and_nothing_follows_it(project: Project) -> None:
+    project.write("pipelines/flaky.yaml", flaky)
+    result = run_job(project, "flaky", inputs={"number": 0})
+    assert list(records_of(project, result)) == ["paid"]
+    data = result.get_step_failure_events()[0].step_failure_data.user_failure_data
+    assert data is not None
+    assert data.metadata["code"].value == "output_schema_failed"
+    assert data.metadata["attempts"].value == 1.0
+
+
+def test_a_repeated_run_keeps_what_was_paid(project: Project) -> None:
+    project.write("pipelines/flaky.yaml", flaky)
+    project.write("mock.yaml", {"responses": [{"replies": ["one", "two"]}]})
+    first = run_job(project, "flaky", inputs={"number": 0}, mock_responses="mock.yaml")
+    again = reexecuted(project.instance, first.run_id, project_dir=str(project.root))
+    assert not again.success
+    whole = reexecuted(
+        project.instance, first.run_id, project_dir=str(project.root), all_steps=True
+    )
+    folder = project.root / "results/dagster/records" / whole.run_id
+    (paid,) = json.loads((folder / "paid/result.json").read_text())["records"]
+    assert paid["text"] == "one"
+
+
+def test_a_file_that_changed_since_the_failure_says_what_to_do(project: Project) -> None:
+    project.write("pipelines/flaky.yaml", flaky)
+    first = run_job(project, "flaky", inputs={"number": 0})
+    project.write("pipelines/flaky.yaml", flaky.replace("minimum: 1", "minimum: 2"))
+    again = reexecuted(project.instance, first.run_id, project_dir=str(project.root))
+    assert again.failures[0].startswith("half: workflow_changed: step 'half' or the inputs changed")
+
+
+def test_envelopes_of_two_branches_become_one_in_file_order() -> None:
+    left = {"records": [{"name": "b"}, {"name": "a"}], "provider_state": [1, 0]}
+    right = {"records": [{"name": "c"}, {"name": "a"}], "provider_state": [0, 2]}
+    found = merged([left, right], order=["a", "b", "c"])
+    assert [record["name"] for record in found["records"]] == ["a", "b", "c"]
+    assert found["provider_state"] == [1, 2]
+
+
+@pytest.mark.parametrize(("left", "right", "expected"), [(None, [1], [1]), ([1], None, [1])])
+def test_a_branch_without_counts_changes_none(left: Any, right: Any, expected: list[int]) -> None:
+    envelopes = [{"records": [], "provider_state": state} for state in (left, right)]
+    assert merged(envelopes, order=[])["provider_state"] == expected
