@@ -145,15 +145,10 @@ class LlmClient:
             )
         key = request.key(adapter_version=provider.adapter_version)
         ordinal = log.next_ordinal()
-        known = log.answered(ordinal, key)
+        known = self._known(request, key, ordinal, log, cache)
         if known is not None:
-            show(known, on_delta)
-            tries = log.attempts_so_far(ordinal, key)
-            return _journalled(known, request, tries=tries, ordinal=ordinal)
-        stored = self._cache.get(key) if self._cache and cache == "use" else None
-        if stored is not None:
-            show(stored, on_delta)
-            return Reply(response=stored, attempts=0, cost_nanousd=0, cache="hit", ordinal=ordinal)
+            show(known.response, on_delta)
+            return known
         reply = await self._answer(
             Attempts(
                 request=request,
@@ -172,6 +167,19 @@ class LlmClient:
         if self._cache and cache != "off" and reply.response.finish_reason in normal_ends:
             self._cache.put(key, reply.response)
         return reply
+
+    def _known(
+        self, request: Request, key: str, ordinal: int, log: CallLog, cache: CachePolicy
+    ) -> Reply | None:
+        """The reply from the journal or from the cache, or None when the call must be sent."""
+        answered = log.answered(ordinal, key)
+        if answered is not None:
+            tries = log.attempts_so_far(ordinal, key)
+            return _journalled(answered, request, tries=tries, ordinal=ordinal)
+        stored = self._cache.get(key) if self._cache and cache == "use" else None
+        if stored is None:
+            return None
+        return Reply(response=stored, attempts=0, cost_nanousd=0, cache="hit", ordinal=ordinal)
 
     async def aclose(self) -> None:
         """Release the connections of all providers."""

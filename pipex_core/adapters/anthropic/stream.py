@@ -43,7 +43,7 @@ class Assembly:
         """The message as if it had not been streamed.
 
         Raises:
-            ValueError: The input of a tool call is no JSON object.
+            ValueError: The input of a tool call is no JSON.
         """
         was_cut = self._message["stop_reason"] not in {"tool_use", "end_turn", "pause_turn"}
         for index, text in self._inputs.items():
@@ -61,10 +61,12 @@ class Assembly:
                 self._message = dict(event["message"])
                 self._message["usage"] = dict(self._message.get("usage") or {})
             case "content_block_start":
-                self._blocks[event["index"]] = dict(event["content_block"])
+                self._blocks[int(event["index"])] = dict(event["content_block"])
             case "content_block_delta":
                 return self._grow(event["index"], event["delta"])
             case "message_delta":
+                if not isinstance(event["delta"].get("stop_reason", ""), str | None):
+                    raise TypeError("a stop reason is a word")
                 self._message.update(event["delta"])
                 counted = {k: v for k, v in event["usage"].items() if v is not None}
                 self._message["usage"].update(counted)

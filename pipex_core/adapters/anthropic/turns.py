@@ -117,6 +117,13 @@ def response_of(message: Mapping[str, Any], request_id: str | None) -> Response:
     Raises:
         ValueError: Something is missing or unknown.
     """
+    try:
+        return _response_of(message, request_id)
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise ValueError("something in the message has the wrong kind") from exc
+
+
+def _response_of(message: Mapping[str, Any], request_id: str | None) -> Response:
     stop, content = message.get("stop_reason"), message.get("content")
     if not isinstance(stop, str) or stop not in finish_reasons:
         raise ValueError(f"stop reason {stop!r} is not known")
@@ -160,10 +167,13 @@ def _usage_of(usage: Mapping[str, Json]) -> Usage:
     """Tokens in normal form: input excludes what was read from or written to the cache."""
     split = usage.get("cache_creation") or {}
     long = _count(split.get("ephemeral_1h_input_tokens") or 0)
+    written = _count(usage.get("cache_creation_input_tokens") or 0)
+    if long > written:
+        raise ValueError("the counts of usage contradict each other")
     return Usage(
         input=_count(usage.get("input_tokens")),
         cache_read=_count(usage.get("cache_read_input_tokens") or 0),
-        cache_write_5m=_count(usage.get("cache_creation_input_tokens") or 0) - long,
+        cache_write_5m=written - long,
         cache_write_1h=long,
         output=_count(usage.get("output_tokens")),
         thinking=_count((usage.get("output_tokens_details") or {}).get("thinking_tokens") or 0),
