@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from pipex_core.evals import arms, summary, table
 from pipex_core.evals.answers import Answer
 from pipex_core.evals.arms import MetricFacts
-from pipex_core.evals.publication import decoded, encoded
+from pipex_core.evals.publication import Place, place_of
 from pipex_core.evals.rendering import inline, plain
 from pipex_core.evals.results import ResponseRow, ScoreRow, classes
 from pipex_core.stats.estimates import Scale
@@ -158,8 +158,10 @@ def test_rows_survive_a_file(rows: list[tuple[str, str, Any]]) -> None:
 @given(st.text())
 def test_partition_values_survive_the_path(text: str) -> None:
     plain_text = text.encode(errors="ignore").decode()
-    assert decoded(encoded(plain_text)) == plain_text
-    assert not set(encoded(plain_text)) & set("/=\\? \n")
+    place = Place(suite_id=plain_text, model_id="m", run_id="007")
+    key = place.key("scores", "part-00000.parquet")
+    assert place_of(key) == place
+    assert key.count("/") == 4
 
 
 @calm
