@@ -21,6 +21,7 @@ from pipex_core.app.project import ModelEntry, open_project
 
 root = Path(__file__).resolve().parents[1]
 cassette = root / "test_suites" / "recordings" / "smollm2-135m.jsonl"
+model = "smollm2-135m-instruct"
 pipex = Path(sys.executable).with_name("pipex")
 
 
@@ -52,10 +53,10 @@ def record(entry: ModelEntry, suite: str, *, base_url: str, line: Path, results:
     subprocess.run(command, check=False, env=environment, cwd=root)
 
 
-def unbilled(line: str) -> str:
-    """A recorded call with its cost: nothing."""
+def tidied(line: str) -> str:
+    """A recorded call with its cost, which is nothing, and without the place of the weights."""
     call = json.loads(line)
-    call["reply"]["cost_nanousd"] = 0
+    call["reply"] |= {"cost_nanousd": 0, "model_served": model}
     return json.dumps(call, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
@@ -65,6 +66,7 @@ def main() -> None:
 
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(weights())
+    parameters.model_alias = {model}
     parameters.n_parallel = 4
     parameters.n_ctx = 8192
     parameters.cpuparams.n_threads = 1  # several threads wait for one another on a busy machine
@@ -79,7 +81,7 @@ def main() -> None:
             for suite in entry.targets:
                 print(f"{suite} on {entry.name}", flush=True)
                 record(entry, suite, base_url=server.listening_address, line=line, results=folder)
-        lines = sorted({unbilled(text) for text in line.read_text(encoding="utf-8").splitlines()})
+        lines = sorted({tidied(text) for text in line.read_text(encoding="utf-8").splitlines()})
         cassette.write_text("".join(f"{text}\n" for text in lines), encoding="utf-8")
     print(f"{cassette.relative_to(root)}: {len(lines)} calls")
 

@@ -8,13 +8,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pipex_core.app import wiring
-from pipex_core.app.pipelines import load_pipeline, services_for, waited
+from pipex_core.app.files import located, require_folder
+from pipex_core.app.pipelines import load_pipeline, services_for, unknown_run, waited
 from pipex_core.app.settings import Settings, read_settings
 from pipex_core.app.stored import baseline_of, find_run, open_archive
 from pipex_core.app.suites import gate_of_suite, load_gate, load_suite
 from pipex_core.app.targets import read_records, target_map, vendor_of
 from pipex_core.engine.services import Services
-from pipex_core.errors import ConfigError, Problem, SpecError
+from pipex_core.errors import Problem, SpecError
 from pipex_core.evals.archive import Archive
 from pipex_core.evals.batch import BatchEvaluation
 from pipex_core.evals.carry import CarryIndex
@@ -54,6 +55,7 @@ class EvalRequest:
         where: Field to value, or list of values.
         run_id: Of a run to go on with; None makes a new one.
         carry: Whether answers of earlier runs are used.
+        fail_on_threshold: Whether a mean below its threshold ends the command with 1.
     """
 
     suite: str
@@ -71,6 +73,7 @@ class EvalRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
     run_id: str | None = None
     carry: bool = True
+    fail_on_threshold: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,23 +144,24 @@ class Desk:
         cases, is_subset = _selected(suite, request)
         target = self.target(request.target, suite)
         gate = load_gate(request.gate) if request.gate else gate_of_suite(suite)
-        return prepare(
-            Request(
-                run_id=request.run_id or self.new_run_id(),
-                suite=suite,
-                target=target,
-                cases=cases,
-                metrics=request.metrics,
-                repeats=request.repeats,
-                gate=gate,
-                baseline=self.baseline(suite, gate, request.baseline),
-                seed=request.seed,
-                options=request.options,
-                is_subset=is_subset,
-                labels=request.labels,
-            ),
-            registry=wiring.metrics(),
+        wanted = Request(
+            run_id=request.run_id or self.new_run_id(),
+            suite=suite,
+            target=target,
+            cases=cases,
+            metrics=request.metrics,
+            repeats=request.repeats,
+            gate=gate,
+            baseline=self.baseline(suite, gate, request.baseline),
+            seed=request.seed,
+            options=request.options,
+            is_subset=is_subset,
+            labels=request.labels,
         )
+        try:
+            return prepare(wanted, registry=wiring.metrics())
+        except SpecError as exc:
+            raise SpecError(_of_the_suite(exc.problems, suite, request)) from exc
 
     def remember(self, job: EvalJob, request: EvalRequest) -> None:
         """Keep what was asked beside the journal, so that the run can go on by its id alone."""
@@ -167,19 +171,29 @@ class Desk:
         document["options"]["budget"] = None if budget is None else budget_document(budget)
         self.services.journals.blobs(job.run_id).put(request_key, canonical_bytes(document))
 
+    def require_folders(self) -> None:
+        """Make sure, before anything is paid for, that its answer can be kept.
+
+        Raises:
+            ConfigError: ``folder_not_writable``.
+        """
+        require_folder(self.results, option="--results DIR")
+        require_folder(self.settings.text("checkpoint_dir"), option="PIPELINE_CHECKPOINT_DIR")
+
     async def run(self, job: EvalJob, *, carry: bool = True) -> EvalRun:
-        """The finished evaluation, published into the results folder."""
+        """The finished evaluation, published into the results folder; ``aclose`` when done with all."""
         found = self.archive.carry(suite=job.suite.id) if carry else CarryIndex()
-        try:
-            return await evaluate(
-                job,
-                self.services,
-                blobs=self.blobs,
-                carry=found,
-                environment=self.environment,
-            )
-        finally:
-            await self.services.client.aclose()
+        return await evaluate(
+            job,
+            self.services,
+            blobs=self.blobs,
+            carry=found,
+            environment=self.environment,
+        )
+
+    async def aclose(self) -> None:
+        """Let go of the connections; in the event loop that used them."""
+        await self.services.client.aclose()
 
     def plan(self, job: EvalJob, *, carry: bool = True) -> DryRun:
         """What a run would do."""
@@ -242,9 +256,12 @@ class Desk:
         return {**known, "mock": replace(self.providing, kind="mock").identity}
 
     def new_run_id(self) -> str:
-        """An id for an evaluation: the time and eight random digits."""
-        services = self.services
-        return f"ev_{services.clock.now():%Y%m%dT%H%M%S}_{services.ids.hex(8)}"
+        """An id for an evaluation: the time, and eight digits of which the last three are random.
+
+        The first five count microseconds, so that ids sort by time within a second too.
+        """
+        now = self.services.clock.now()
+        return f"ev_{now:%Y%m%dT%H%M%S}_{now.microsecond:05x}{self.services.ids.hex(3)}"
 
 
 def unanswered(unit: Unit) -> None:
@@ -263,9 +280,7 @@ def reopened(
     known = settings or read_settings()
     path = Path(known.text("checkpoint_dir")) / run_id / request_key
     if not path.is_file():
-        raise ConfigError(
-            f"there is no evaluation {run_id!r} in {known.checkpoint_dir}", code="unknown_run"
-        )
+        raise unknown_run("evaluation", run_id, known)
     document = parse(path.read_text(encoding="utf-8"))
     providing = wiring.Providing(**document.pop("provider"))
     results = document.pop("results")
@@ -331,7 +346,12 @@ async def arun_eval(  # noqa: PLR0913 - the contract of evaluation.md 10.1
         options=RunOptions(**options),
         **known,
     )
-    return await desk.run(desk.job(request))
+    job = desk.job(request)
+    desk.require_folders()
+    try:
+        return await desk.run(job)
+    finally:
+        await desk.aclose()
 
 
 def run_eval(
@@ -362,11 +382,27 @@ def lint_suite(path: str) -> Sequence[Problem]:
     """What is wrong or doubtful in a suite, errors of the file included."""
     try:
         suite = load_suite(path)
-        entries = resolve_entries(list(suite.defaults.metrics), wiring.metrics())
         gate = gate_of_suite(suite)
     except SpecError as exc:
         return exc.problems
+    try:
+        entries = resolve_entries(list(suite.defaults.metrics), wiring.metrics())
+    except SpecError as exc:
+        return located(exc.problems, suite.location, within="defaults")
     return lint(suite, metrics={entry.name: entry.info for entry in entries}, gate=gate)
+
+
+def _of_the_suite(
+    problems: Sequence[Problem], suite: Suite, request: EvalRequest
+) -> Sequence[Problem]:
+    """Problems of metrics that the suite names, with their places in its file."""
+    if request.metrics is not None or not suite.location:
+        return problems
+    found: list[Problem] = []
+    for one in problems:
+        is_entry = one.path.startswith("metrics")
+        found += located([one], suite.location, within="defaults") if is_entry else [one]
+    return found
 
 
 def _selected(suite: Suite, request: EvalRequest) -> tuple[Sequence[Case] | None, bool]:

@@ -78,17 +78,36 @@ def located(problems: Iterable[Problem], file: str | Path, *, within: str = "") 
 
     Args:
         problems: Those that name a file already are left as they are.
-        file: The file, or the folder of a suite; problems of other files stay as they are.
+        file: The file, or the folder of a suite; in files of other kinds no place is looked for.
         within: Path in the file of what the problems speak of, such as ``defaults``.
     """
     place = Path(file) / head_name if Path(file).is_dir() else Path(file)
     if place.suffix not in {".yaml", ".yml"}:
         return list(problems)
     source = read_yaml(read_bytes(place), str(place)).source
-    return [
-        one if one.file or not one.path else source.problem(_finding(one, within))
-        for one in problems
-    ]
+    return [one if one.file else source.problem(_finding(one, within)) for one in problems]
+
+
+def suite_place(word: str | Path, *, project: str | Path = ".") -> Path:
+    """Where a suite lies: a path, or the id of a suite of the project.
+
+    Raises:
+        ConfigError: ``unknown_suite``, with the nearest known one.
+    """
+    place, folder = Path(word), Path(project) / "test_suites"
+    if place.exists():
+        return place
+    if (folder / word / head_name).is_file():
+        return folder / word
+    known = {path.parent.name: path.parent for path in folder.glob(f"*/{head_name}")}
+    near = next(iter(similar(place.name, known, count=1)), None)
+    found = known[near] if near else _near(place)
+    hint = f"; did you mean {str(found)!r}?" if found else ""
+    raise ConfigError(
+        f"there is no suite {str(word)!r}{hint}",
+        code="unknown_suite",
+        next_step="name a folder with suite.yaml, or make one with pipex suite import FILE",
+    )
 
 
 def read_list(path: str, name: str) -> list[Json]:
@@ -109,7 +128,7 @@ def _finding(problem: Problem, within: str) -> Finding:
     return Finding(
         code=problem.code,
         message=problem.message,
-        path=f"{within}.{problem.path}" if within else problem.path,
+        path=".".join(part for part in (within, problem.path) if part),
         severity=problem.severity,
         suggestion=problem.suggestion,
     )

@@ -6,18 +6,22 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from threading import current_thread, main_thread
 from typing import Any, TypeVar
 
 from pipex_core.app import wiring
+from pipex_core.app.files import read_bytes, require_folder
 from pipex_core.app.settings import Settings, read_settings
 from pipex_core.engine.records import RunResult
 from pipex_core.engine.runner import RunOptions, run_plan
 from pipex_core.engine.services import Services
 from pipex_core.errors import ConfigError, Problem, SpecError
 from pipex_core.jsonvalue import Json, parse
+from pipex_core.llm.cost import Budget, Ledger
+from pipex_core.registry import similar
 from pipex_core.spec import load as spec_load
 from pipex_core.spec.inputs import bind_inputs
 from pipex_core.spec.model import PipelineSpec
@@ -97,7 +101,11 @@ async def arun_pipeline(
         stop=stop,
     )
     try:
-        return await run_plan(plan, inputs_of(plan, request), services=services, options=options)
+        inputs = inputs_of(plan, request)
+        require_folder(settings.text("checkpoint_dir"), option="--checkpoint-dir DIR")
+        cap = settings.max_cost_usd
+        ledger = None if cap is None else Ledger(Budget(max_cost_usd=Decimal(str(cap))))
+        return await run_plan(plan, inputs, services=services, options=options, ledger=ledger)
     finally:
         await services.client.aclose()
 
@@ -171,9 +179,7 @@ def request_of_run(run_id: str, settings: Settings) -> tuple[RunRequest, dict[st
     """
     path = Path(settings.checkpoint_dir) / run_id / "run.json"
     if not path.is_file():
-        raise ConfigError(
-            f"there is no run {run_id!r} in {settings.checkpoint_dir}", code="unknown_run"
-        )
+        raise unknown_run("run", run_id, settings)
     document = parse(path.read_text(encoding="utf-8"))
     kept = document.get("options", {})
     request = RunRequest(
@@ -185,6 +191,18 @@ def request_of_run(run_id: str, settings: Settings) -> tuple[RunRequest, dict[st
         resume=run_id,
     )
     return request, kept.get("provider", {})
+
+
+def unknown_run(kind: str, run_id: str, settings: Settings) -> ConfigError:
+    """The error about an id that no journal has, with the nearest ones that have one."""
+    folder = Path(settings.text("checkpoint_dir"))
+    near = similar(run_id, [path.name for path in folder.glob("*/")])
+    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    return ConfigError(
+        f"there is no {kind} {run_id!r} in {folder}{hint}",
+        code="unknown_run",
+        next_step="name the folder of its journal with PIPELINE_CHECKPOINT_DIR, or start anew",
+    )
 
 
 def waited(work: Coroutine[Any, Any, Result]) -> Result:
@@ -220,7 +238,7 @@ def _plan(
     path: str, values: Mapping[str, Json], settings: Settings, *, strict: bool = False
 ) -> Plan:
     return load_plan(
-        _bytes(path),
+        read_bytes(path),
         path,
         wiring.shapes(),
         load_child=partial(_load_child, strict=strict or settings.strict),
@@ -233,16 +251,7 @@ def _plan(
 def _load_child(path: str, *, strict: bool) -> PipelineSpec:
     if not Path(path).is_file():
         raise ConfigError(f"there is no file {path}", code="file_not_found")
-    return spec_load.load_pipeline(_bytes(path), path, wiring.shapes(), strict=strict)
-
-
-def _bytes(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as exc:
-        message = f"the file cannot be read: {exc.strerror}"
-        problem = Problem(code="file_unreadable", message=message, file=path, line=1, column=1)
-        raise SpecError([problem]) from exc
+    return spec_load.load_pipeline(read_bytes(path), path, wiring.shapes(), strict=strict)
 
 
 def _kept_options(request: RunRequest, providing: wiring.Providing) -> dict[str, Json]:

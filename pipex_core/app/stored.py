@@ -60,7 +60,10 @@ def find_run(archive: Archive, word: str, *, suite: str | None = None) -> Place:
             named = archive.manifest(place)["target"]["target_id"]
             if named == word:
                 return place
-    return archive.find(word)
+    try:
+        return archive.find(word)
+    except ConfigError as exc:
+        raise ConfigError(exc.message, code=exc.code, next_step="pipex eval list") from exc
 
 
 def judge_stored(

@@ -1,10 +1,11 @@
 """Suites and gate files on disk: load, save, import; targets as files and words of the command line."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipex_core.errors import ConfigError, Problem, SpecError
+from pipex_core.app.files import head_name, located, read_bytes, suite_place
+from pipex_core.errors import ConfigError, SpecError
 from pipex_core.evals.gatefile import Gate, gate_of
 from pipex_core.evals.interchange import Imported, import_records
 from pipex_core.evals.suite import Suite, hashes
@@ -12,10 +13,8 @@ from pipex_core.evals.suitefile import Text, dump_directory, read_directory, rea
 from pipex_core.evals.versions import Lock, load as load_version, read_lock
 from pipex_core.jsonvalue import Json
 from pipex_core.ports import BlobStore
-from pipex_core.registry import similar
 from pipex_core.spec.yaml_text import read_yaml
 
-head_name = "suite.yaml"
 cases_name = "cases.jsonl"
 lock_name = "suite.lock.json"
 
@@ -26,23 +25,25 @@ def load_suite(
     """The suite of a folder (``suite.yaml`` and ``cases.jsonl``) or of a single file.
 
     Args:
-        path: Folder, or a ``.json``, ``.yaml``, ``.yml``, ``.jsonl`` file.
+        path: Folder, a ``.json``, ``.yaml``, ``.yml``, ``.jsonl`` file, or the id of a suite under
+            ``test_suites/``.
         version: ``latest`` is what lies there now; a label or ``@digest`` is a stored version.
         store: Where stored versions lie; needed for those.
 
     Raises:
         SpecError: All problems, each with file, line and column.
-        ConfigError: ``unknown_version``.
+        ConfigError: ``unknown_suite`` or ``unknown_version``.
     """
-    place = Path(path)
+    place = suite_place(path)
     if version != "latest":
         return load_version(_lock(place), _required(store), version)
     if place.is_dir():
         head, cases = place / head_name, place / cases_name
         return read_directory(
-            Text(file=str(head), text=_bytes(head)), Text(file=str(cases), text=_bytes(cases))
+            Text(file=str(head), text=read_bytes(head)),
+            Text(file=str(cases), text=read_bytes(cases)),
         )
-    return read_file(Text(file=str(place), text=_bytes(place)))
+    return read_file(Text(file=str(place), text=read_bytes(place)))
 
 
 def write_directory(suite: Suite, folder: str | Path) -> list[Path]:
@@ -76,7 +77,7 @@ def import_suite(
     """
     place = Path(path)
     return import_records(
-        _bytes(place),
+        read_bytes(place),
         file=place.name,
         suite=suite_id,
         mapping=mapping,
@@ -119,10 +120,10 @@ def load_gate(path: str | Path) -> Gate:
     Raises:
         SpecError: All problems, each with its line.
     """
-    document = read_yaml(_bytes(Path(path)), str(path))
+    document = read_yaml(read_bytes(Path(path)), str(path))
     data = document.value
     if isinstance(data, Mapping) and "gate" in data and "rules" not in data:
-        data = data["gate"]
+        return _gate_in(path, data["gate"], within="gate")
     return gate_of(data, source=document.source)
 
 
@@ -132,42 +133,22 @@ def gate_of_suite(suite: Suite) -> Gate | None:
         return None
     if isinstance(suite.gate, str):
         return load_gate(Path(suite.location) / suite.gate)
-    return gate_of(suite.gate)
+    return _gate_in(suite.location, suite.gate, within="gate")
+
+
+def _gate_in(file: str | Path, data: Json, *, within: str) -> Gate:
+    try:
+        return gate_of(data)
+    except SpecError as exc:
+        raise SpecError(located(exc.problems, file, within=within)) from exc
 
 
 def _lock(place: Path) -> Lock:
     path = (place if place.is_dir() else place.parent) / lock_name
-    return read_lock(_bytes(path).decode("utf-8"), file=str(path))
+    return read_lock(read_bytes(path).decode("utf-8"), file=str(path))
 
 
 def _required(store: BlobStore | None) -> BlobStore:
     if store is None:
         raise ConfigError("stored versions need a suite store", code="unknown_version")
     return store
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        near = similar(str(path), _neighbours(path), count=1)
-        raise _refused(path, "there is no such file", near[0] if near else None) from None
-    except OSError as exc:
-        raise _refused(path, f"the file cannot be read: {exc.strerror}") from exc
-
-
-def _neighbours(path: Path) -> Iterable[str]:
-    folder = path.parent
-    return [str(other) for other in folder.iterdir()] if folder.is_dir() else []
-
-
-def _refused(path: Path, message: str, near: str | None = None) -> SpecError:
-    return SpecError(
-        [
-            Problem(
-                code="file_unreadable",
-                message=f"{path}: {message}",
-                suggestion=near,
-            )
-        ]
-    )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pipex_core.app import wiring
+from pipex_core.app.files import read_text
 from pipex_core.errors import ConfigError, Problem, SpecError
 from pipex_core.jsonvalue import Json, parse
 from pipex_core.spec.yaml_text import read_yaml
@@ -28,7 +28,7 @@ def read_records(path: str) -> Iterable[Mapping[str, Json]]:
 
         rows: list[Mapping[str, Json]] = pq.read_table(place).to_pylist()
         return rows
-    text = wiring.read_text(path)
+    text = read_text(path)
     if place.suffix == ".json":
         return list(parse(text))
     return [_record(line, path, i) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
@@ -61,7 +61,7 @@ def target_map(word: str | Mapping[str, Json]) -> Json:
             code="unknown_target",
             next_step="pipex eval run SUITE --target pipelines/FILE.yaml",
         )
-    value = read_yaml(wiring.read_text(word), word).value
+    value = read_yaml(read_text(word), word).value
     if isinstance(value, dict) and isinstance(value.get("target"), dict):
         return value["target"]
     if isinstance(value, dict) and "steps" not in value and target_fields & value.keys():

@@ -20,6 +20,7 @@ from pipex_core.adapters.local_files import LocalBlobs, LocalJournals
 from pipex_core.adapters.mock import MockProvider
 from pipex_core.adapters.replay import RecordingProvider, ReplayProvider
 from pipex_core.adapters.workspace import ConfinedWorkspace
+from pipex_core.app.files import read_text
 from pipex_core.app.settings import Settings
 from pipex_core.engine.services import (
     NoFaults,
@@ -137,6 +138,25 @@ def providing_of(settings: Settings, **options: str | None) -> Providing:
     )
 
 
+def _client(
+    made: "Answerers", settings: Settings, prices: PriceTable, rng: random.Random, *, hold_s: float
+) -> LlmClient:
+    return LlmClient(
+        providers=made.providers,
+        clock=made.clock,
+        rng=rng,
+        prices=prices,
+        limits=Limits(
+            max_connections=settings.max_connections,
+            rpm=settings.rpm,
+            tpm=settings.tpm,
+            max_retry_after_s=settings.max_retry_after_s,
+            hold_s=hold_s,
+        ),
+        cache=BlobCallCache(LocalBlobs(Path(".pipex") / "cache")),
+    )
+
+
 def unheard(event: Event) -> None:
     """Nobody listens."""
     del event
@@ -195,20 +215,7 @@ def build_services(  # noqa: PLR0913 - what a process brings along, all named
     prices = prices_of(settings)
     made = _answerers(settings, providing, prices)
     rng = random.Random()  # noqa: S311 - jitter of waits
-    client = LlmClient(
-        providers=made.providers,
-        clock=made.clock,
-        rng=rng,
-        prices=prices,
-        limits=Limits(
-            max_connections=settings.max_connections,
-            rpm=settings.rpm,
-            tpm=settings.tpm,
-            max_retry_after_s=settings.max_retry_after_s,
-            hold_s=hold_s,
-        ),
-        cache=BlobCallCache(LocalBlobs(Path(".pipex") / "cache")),
-    )
+    client = _client(made, settings, prices, rng, hold_s=hold_s)
     return Services(
         clock=made.clock,
         ids=RandomIds(),
@@ -273,20 +280,6 @@ def results_store(folder: str | Path) -> BlobStore:
     return LocalBlobs(folder)
 
 
-def read_text(path: str | Path) -> str:
-    """Text of a file that an option or a setting names.
-
-    Raises:
-        ConfigError: ``file_not_found`` or ``file_unreadable``.
-    """
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(f"there is no file {path}", code="file_not_found") from None
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"cannot read {path}: {exc}", code="file_unreadable") from exc
-
-
 def _answerers(settings: Settings, providing: Providing, prices: PriceTable) -> Answerers:
     match providing.kind:
         case "mock":
@@ -342,7 +335,14 @@ def _wanted(name: str, settings: Settings, names: Sequence[str]) -> bool:
 
 def _vendor(name: str, settings: Settings) -> Provider:
     key = settings.values[_key_fields[name]]
-    text = key.reveal() if key is not None else ""
+    if key is None:
+        variable = f"{name.upper()}_API_KEY"
+        raise ConfigError(
+            f"no key for {name.capitalize()}; set {variable}",
+            code="auth",
+            next_step=f"export {variable}=..., or try it without a key: --provider mock",
+        )
+    text = key.reveal()
     base_url = settings.values[f"{name}_base_url"] or ""
     # An SDK takes seconds to import, so only the one that answers is.
     if name == "anthropic":

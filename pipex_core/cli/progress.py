@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ class ProgressLine:
     clock: Callable[[], float] = time.perf_counter
     _shown_at: float = field(default=0.0, init=False)
     _is_open: bool = field(default=False, init=False)
+    _warned: Counter[str] = field(default_factory=Counter, init=False)
 
     def __post_init__(self) -> None:
         self._shown_at = self.clock()
@@ -40,6 +42,7 @@ class ProgressLine:
             self._show(event.data)
         elif event.kind == "eval_finished":
             self.close()
+            self._tell_repeated()
 
     def close(self) -> None:
         """End the live line, if there is one."""
@@ -47,6 +50,19 @@ class ProgressLine:
             sys.stderr.write(clear_line)
             sys.stderr.flush()
             self._is_open = False
+
+    def _warn(self, code: str, message: str) -> None:
+        """Show the first warning of each code; the others are counted."""
+        self._warned[code] += 1
+        if self._warned[code] == 1:
+            self.close()
+            print(f"warning: {message} [{code}]", file=sys.stderr)
+
+    def _tell_repeated(self) -> None:
+        for code, times in self._warned.items():
+            if times > 1:
+                print(f"warning: {times - 1} more like the one above [{code}]", file=sys.stderr)
+        self._warned.clear()
 
     def _show(self, counts: Mapping[str, Any]) -> None:
         if sys.stderr.isatty():
