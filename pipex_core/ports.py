@@ -10,7 +10,6 @@ from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 
-
 _plain = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~")
 
 

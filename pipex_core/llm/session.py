@@ -4,7 +4,6 @@ A session is a value; what a step adds is a new value, stored whole when the ste
 failed attempt adds nothing, and a turn is never kept without the one that it answers.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, Self
