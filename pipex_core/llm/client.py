@@ -138,11 +138,7 @@ class LlmClient:
             BudgetExceeded: The call does not fit in a budget; nothing was sent.
             ConfigError: The provider is not configured, or its model must have a price and has none.
         """
-        provider = self.providers.get(request.provider)
-        if provider is None:
-            raise ConfigError(
-                f"provider {request.provider!r} is not configured", code="unknown_provider"
-            )
+        provider = self._provider(request.provider)
         key = request.key(adapter_version=provider.adapter_version)
         ordinal = log.next_ordinal()
         known = self._known(request, key, ordinal, log, cache)
@@ -167,6 +163,12 @@ class LlmClient:
         if self._cache and cache != "off" and reply.response.finish_reason in normal_ends:
             self._cache.put(key, reply.response)
         return reply
+
+    def _provider(self, name: str) -> Provider:
+        found = self.providers.get(name)
+        if found is None:
+            raise ConfigError(f"provider {name!r} is not configured", code="unknown_provider")
+        return found
 
     def _known(
         self, request: Request, key: str, ordinal: int, log: CallLog, cache: CachePolicy
