@@ -1,8 +1,7 @@
 """Evaluations: targets and suites from disk, runs through the one engine, and what earlier runs know."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from decimal import Decimal
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +9,13 @@ from pathlib import Path
 from pipex_core.app import wiring
 from pipex_core.app.files import located, require_folder
 from pipex_core.app.pipelines import load_pipeline, services_for, unknown_run, waited
+from pipex_core.app.requests import (
+    EvalRequest,
+    capped,
+    request_document,
+    request_of_document,
+    selected_cases,
+)
 from pipex_core.app.settings import Settings, read_settings
 from pipex_core.app.stored import baseline_of, find_run, open_archive
 from pipex_core.app.suites import gate_of_suite, load_gate, load_suite
@@ -19,7 +25,6 @@ from pipex_core.errors import Problem, SpecError
 from pipex_core.evals.archive import Archive
 from pipex_core.evals.batch import BatchEvaluation
 from pipex_core.evals.carry import CarryIndex
-from pipex_core.evals.curate import filter_cases, sample
 from pipex_core.evals.gatefile import Gate
 from pipex_core.evals.job import EvalJob, RunOptions
 from pipex_core.evals.judged import Baseline
@@ -29,51 +34,16 @@ from pipex_core.evals.preflight import DryRun, Request, dry_run, prepare
 from pipex_core.evals.respond import Unit
 from pipex_core.evals.runner import EvalRun, evaluate
 from pipex_core.evals.steps import extension
-from pipex_core.evals.suite import Case, Suite
+from pipex_core.evals.suite import Suite
 from pipex_core.evals.target import Target
 from pipex_core.evals.targetfile import TargetSources, target_of
 from pipex_core.jsonvalue import Json, canonical_bytes, parse
-from pipex_core.llm.cost import Budget
 from pipex_core.metrics.entries import resolve_entries
 from pipex_core.ports import BlobStore
 from pipex_core.telemetry import Listener
 
 numeric_libraries = ("numpy", "scipy", "pyarrow", "sacrebleu", "rouge-score", "rapidfuzz", "nltk")
 request_key = "eval.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvalRequest:
-    """What somebody wants evaluated, in words.
-
-    Attributes:
-        suite: Path of a suite.
-        target: Map of a target, or the path of a target file, a pipeline or recorded answers.
-        metrics: Entries as written; None takes the suite's.
-        gate: Path of a gate file; None takes the suite's gate.
-        baseline: Run, target or ``champion`` to compare with; None takes the gate's.
-        where: Field to value, or list of values.
-        run_id: Of a run to go on with; None makes a new one.
-        carry: Whether answers of earlier runs are used.
-        fail_on_threshold: Whether a mean below its threshold ends the command with 1.
-    """
-
-    suite: str
-    target: str | Mapping[str, Json]
-    metrics: Sequence[Json] | None = None
-    gate: str | None = None
-    baseline: str | None = None
-    repeats: int | None = None
-    where: Mapping[str, Json] = field(default_factory=dict)
-    sample_size: int | None = None
-    stratify: str | None = None
-    limit: int | None = None
-    seed: int = 0
-    options: RunOptions = field(default_factory=RunOptions)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    run_id: str | None = None
-    carry: bool = True
-    fail_on_threshold: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,9 +111,10 @@ class Desk:
             ConfigError: An option is wrong.
         """
         suite = load_suite(request.suite)
-        cases, is_subset = _selected(suite, request)
+        cases, is_subset = selected_cases(suite, request)
         target = self.target(request.target, suite)
         gate = load_gate(request.gate) if request.gate else gate_of_suite(suite)
+        cap = self.settings.max_cost_usd
         wanted = Request(
             run_id=request.run_id or self.new_run_id(),
             suite=suite,
@@ -154,21 +125,23 @@ class Desk:
             gate=gate,
             baseline=self.baseline(suite, gate, request.baseline),
             seed=request.seed,
-            options=request.options,
+            options=request.options if "budget" in suite.extra else capped(request.options, cap),
             is_subset=is_subset,
             labels=request.labels,
         )
         try:
-            return prepare(wanted, registry=wiring.metrics())
+            job = prepare(wanted, registry=wiring.metrics())
         except SpecError as exc:
             raise SpecError(_of_the_suite(exc.problems, suite, request)) from exc
+        return replace(job, options=capped(job.options, cap))
 
     def remember(self, job: EvalJob, request: EvalRequest) -> None:
         """Keep what was asked beside the journal, so that the run can go on by its id alone."""
-        document = {**asdict(request), "run_id": job.run_id, "results": self.results}
-        document["provider"] = asdict(self.providing)
-        budget = request.options.budget
-        document["options"]["budget"] = None if budget is None else budget_document(budget)
+        document = {
+            **request_document(replace(request, run_id=job.run_id)),
+            "results": self.results,
+            "provider": asdict(self.providing),
+        }
         self.services.journals.blobs(job.run_id).put(request_key, canonical_bytes(document))
 
     def require_folders(self) -> None:
@@ -284,12 +257,8 @@ def reopened(
     document = parse(path.read_text(encoding="utf-8"))
     providing = wiring.Providing(**document.pop("provider"))
     results = document.pop("results")
-    options = document.pop("options")
-    budget = options.pop("budget")
-    request = EvalRequest(
-        **document, options=RunOptions(**options, budget=budget_of_document(budget))
-    )
-    return Desk(settings=known, providing=providing, results=results, listener=listener), request
+    desk = Desk(settings=known, providing=providing, results=results, listener=listener)
+    return desk, request_of_document(document)
 
 
 def job_of_run(run_id: str, *, results: str | None = None) -> tuple[Desk, EvalJob]:
@@ -403,30 +372,3 @@ def _of_the_suite(
         is_entry = one.path.startswith("metrics")
         found += located([one], suite.location, within="defaults") if is_entry else [one]
     return found
-
-
-def _selected(suite: Suite, request: EvalRequest) -> tuple[Sequence[Case] | None, bool]:
-    chosen = suite
-    if request.where:
-        chosen = filter_cases(chosen, request.where)
-    if request.sample_size is not None:
-        drawn = sample(chosen, request.sample_size, seed=request.seed, stratify_by=request.stratify)
-        chosen = drawn.suite
-    if request.limit is not None:
-        chosen = replace(chosen, cases=list(chosen.cases)[: request.limit])
-    is_subset = len(chosen.cases) < len(suite.cases)
-    return (chosen.cases if is_subset else None), is_subset
-
-
-def budget_document(budget: Budget) -> dict[str, Json]:
-    """A budget as JSON; money as decimal text."""
-    cost = budget.max_cost_usd
-    return {**asdict(budget), "max_cost_usd": None if cost is None else str(cost)}
-
-
-def budget_of_document(document: Mapping[str, Json] | None) -> Budget | None:
-    """The budget that ``budget_document`` wrote."""
-    if document is None:
-        return None
-    cost = document["max_cost_usd"]
-    return Budget(**{**document, "max_cost_usd": None if cost is None else Decimal(cost)})

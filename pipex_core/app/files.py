@@ -135,9 +135,13 @@ def _finding(problem: Problem, within: str) -> Finding:
 
 
 def _near(path: str | Path) -> str | None:
-    folder = Path(path).parent
-    names = [str(other) for other in folder.iterdir()] if folder.is_dir() else []
-    return next(iter(similar(str(path), names, count=1)), None)
+    """The file or folder beside a missing one whose name is most like it; endings do not count."""
+    missing = Path(path)
+    beside = sorted(missing.parent.iterdir()) if missing.parent.is_dir() else []
+    near = similar(missing.stem, {other.stem for other in beside}, count=1)
+    fitting = [other for other in beside if other.stem in near]
+    fitting.sort(key=lambda other: other.suffix != missing.suffix)
+    return str(fitting[0]) if fitting else None
 
 
 def _refused(path: str | Path, message: str, near: str | None = None) -> SpecError:

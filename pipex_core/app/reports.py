@@ -1,9 +1,12 @@
 """Runs for people: the block on the console, report files, and the leaderboard of a suite."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from pipex_core.evals.archive import Archive, Stored, flip_texts
 from pipex_core.evals.findings import Findings, result_document
@@ -15,6 +18,7 @@ from pipex_core.evals.rendering import (
     interval,
     number,
     percent,
+    plain,
     report_markdown,
     report_text,
     text_table,
@@ -27,20 +31,41 @@ from pipex_core.evals.verdict import sentence
 if TYPE_CHECKING:
     from pipex_core.app.evaluations import Desk
 
+no_model = "none"
+most_troubles = 5
+most_text = 200
 suffixes = {"markdown": "md", "json": "json"}
 
 
 def run_block(found: EvalRun) -> str:
     """What a finished run is worth on a console: one line per metric, money, and the verdict."""
     job, totals = found.job, found.summary.totals
+    model = "" if job.target.model_id == no_model else f" with {job.target.model_id}"
     headline = (
-        f"{job.suite.id} on {job.target.target_id}: {found.status}, {totals.n_cases} cases, "
+        f"{job.suite.id} on {job.target.target_id}{model}: {found.status}, {totals.n_cases} cases, "
         f"{totals.n_carried} carried, {totals.calls} calls, {totals.cost_nanousd / 1e9:.4f} USD"
     )
-    lines = [headline, text_table(metric_grid(found.summary))]
+    lines = [headline, text_table(metric_grid(found.summary)), *_troubles(found.responses)]
     if found.verdict is not None:
         lines.append(sentence(found.verdict))
     return "\n".join(lines)
+
+
+def _troubles(responses: pa.Table) -> Iterator[str]:
+    """One line for each kind of row that is no answer, the most frequent first, with one message."""
+    rows = responses.select(["class", "status", "error_code", "error"]).to_pylist()
+    kinds = Counter(
+        (row["class"], row["error_code"] or row["status"])
+        for row in rows
+        if row["class"] != "observed"
+    )
+    for (kind, code), count in kinds.most_common(most_troubles):
+        messages = (
+            r["error"] for r in rows if code in (r["error_code"], r["status"]) and r["error"]
+        )
+        told = next(messages, None)
+        word = "missing" if kind == "missing" else "failed"
+        yield f"{word} {count}: {code}" + (f", such as: {plain(told)[:most_text]}" if told else "")
 
 
 def metric_grid(summary: Summary) -> Grid:

@@ -168,6 +168,19 @@ SETTINGS: Sequence[Setting] = (
 )  # fmt: skip
 
 
+# Read and checked, for files and deployments that set them; nothing of this version asks for them.
+WITHOUT_EFFECT = frozenset(
+    {
+        "cluster_enabled", "cluster_strategy", "checkpoint_backend", "s3_bucket", "auto_resume",
+        "telemetry", "metrics_port", "log_level", "log_format", "debug", "judge_model", "pool_size",
+        "pool_memory_mb", "database_url", "daily_cost_usd", "durability", "mode", "allow_bash",
+        "policy", "audit",
+    }
+)  # fmt: skip
+# Other programs read these too, so their presence says nothing about pipex.
+shared_names = frozenset({"LOG_LEVEL", "LOG_FORMAT", "PROMETHEUS_PORT"})
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of one process, read once.
@@ -175,7 +188,8 @@ class Settings:
     Attributes:
         values: Field name to value.
         origins: Field name to where the value came from: a variable, ``pipex.toml``, ``option`` or ``built-in``.
-        warnings: Unknown ``PIPEX_*`` names, each with the nearest known one.
+        warnings: Unknown ``PIPEX_*`` names, each with the nearest known one, and values that this
+            version does not act on.
     """
 
     values: Mapping[str, Value]
@@ -223,9 +237,8 @@ def read_settings(
     for name, value in (options or {}).items():
         if value is not None:
             values[name], origins[name] = value, "option"
-    return Settings(
-        MappingProxyType(values), MappingProxyType(origins), tuple(_unknown(variables, toml))
-    )
+    warnings = (*_unknown(variables, toml), *_idle(values, origins))
+    return Settings(MappingProxyType(values), MappingProxyType(origins), warnings)
 
 
 def _resolve(
@@ -262,6 +275,18 @@ def _unknown(variables: Mapping[str, str], toml: Mapping[str, Value]) -> list[st
     for name, candidates in sorted(wrong, key=lambda pair: pair[0]):
         near = nearest(name, candidates)
         found.append(f"unknown setting {name}" + (f"; did you mean {near}?" if near else ""))
+    return found
+
+
+def _idle(values: Mapping[str, Value], origins: Mapping[str, str]) -> list[str]:
+    """What somebody set and would wait for in vain."""
+    found = []
+    for setting in SETTINGS:
+        value, origin = values[setting.field], origins[setting.field]
+        usual = setting.parse(setting.field, setting.default) if setting.default else None
+        if setting.field in WITHOUT_EFFECT and value != usual and origin not in shared_names:
+            name = f"{origin}: {setting.field}" if origin in ("pipex.toml", "option") else origin
+            found.append(f"{name} has no effect in this version of pipex")
     return found
 
 

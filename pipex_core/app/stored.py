@@ -50,7 +50,7 @@ def open_archive(results: str | None = None) -> Archive:
 
 
 def find_run(archive: Archive, word: str, *, suite: str | None = None) -> Place:
-    """The run that a word means: an id, a prefix, ``latest``, or the newest run of a target.
+    """The run that a word means: an id, a prefix, ``latest``, or the newest of a target or model.
 
     Raises:
         ConfigError: ``unknown_run``.
@@ -58,7 +58,7 @@ def find_run(archive: Archive, word: str, *, suite: str | None = None) -> Place:
     for place in archive.places(suite=suite):
         if word not in ("latest", place.run_id):
             named = archive.manifest(place)["target"]["target_id"]
-            if named == word:
+            if word in (named, place.model_id):
                 return place
     try:
         return archive.find(word)

@@ -4,14 +4,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipex_core.app.files import head_name, located, read_bytes, suite_place
-from pipex_core.errors import ConfigError, SpecError
+from pipex_core.app import wiring
+from pipex_core.app.files import head_name, located, read_bytes, read_list, suite_place
+from pipex_core.errors import ConfigError, ExpressionError, SpecError
 from pipex_core.evals.gatefile import Gate, gate_of
 from pipex_core.evals.interchange import Imported, import_records
 from pipex_core.evals.suite import Suite, hashes
 from pipex_core.evals.suitefile import Text, dump_directory, read_directory, read_file
 from pipex_core.evals.versions import Lock, load as load_version, read_lock
+from pipex_core.expressions.reading import checked
 from pipex_core.jsonvalue import Json
+from pipex_core.metrics.entries import resolve_entries
 from pipex_core.ports import BlobStore
 from pipex_core.spec.yaml_text import read_yaml
 
@@ -125,6 +128,36 @@ def load_gate(path: str | Path) -> Gate:
     if isinstance(data, Mapping) and "gate" in data and "rules" not in data:
         return _gate_in(path, data["gate"], within="gate")
     return gate_of(data, source=document.source)
+
+
+def check_expressions(option: str, pairs: Mapping[str, str]) -> Mapping[str, str]:
+    """The expressions of an option ``NAME=EXPRESSION``, as they are.
+
+    Raises:
+        ConfigError: One cannot be parsed; the message says which, and where in it.
+    """
+    for name, expression in pairs.items():
+        try:
+            checked(expression)
+        except ExpressionError as exc:
+            place = f"character {exc.position + 1} of {expression!r}"
+            raise ConfigError(f"{option} {name}: {exc.message} at {place}", code=exc.code) from exc
+    return pairs
+
+
+def load_metrics(path: str) -> list[Json]:
+    """The metric entries of a file, checked.
+
+    Raises:
+        ConfigError: The file is not there or holds no list of metrics.
+        SpecError: All problems, each with its line.
+    """
+    found = read_list(path, "metrics")
+    try:
+        resolve_entries(found, wiring.metrics())
+    except SpecError as exc:
+        raise SpecError(located(exc.problems, path)) from exc
+    return found
 
 
 def gate_of_suite(suite: Suite) -> Gate | None:

@@ -3,8 +3,8 @@
 import os
 import random
 import socket
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache, partial
@@ -285,9 +285,7 @@ def _answerers(settings: Settings, providing: Providing, prices: PriceTable) -> 
         case "mock":
             return _mocked(providing)
         case "replay":
-            lines = read_text(providing.cassette or "").splitlines()
-            made = {name: ReplayProvider(lines, prices=prices, name=name) for name in vendors}
-            return Answerers(made, {name: name for name in vendors}, VirtualClock())
+            return _replayed(providing.cassette or "", prices)
         case "live":
             live = _live(settings, providing, vendors)
             return Answerers(live, {name: name for name in vendors}, SystemClock())
@@ -309,10 +307,28 @@ def _mocked(providing: Providing) -> Answerers:
     rules = Rules()
     if providing.mock_responses is not None:
         path = providing.mock_responses
-        rules = rules_of(read_yaml(read_text(path), path).value)
+        with _of_file(path):
+            rules = rules_of(read_yaml(read_text(path), path).value)
     clock = VirtualClock()
     mock = MockProvider(rules, clock=clock)
     return Answerers({"mock": mock}, dict.fromkeys(vendors, "mock"), clock, MockState([mock]))
+
+
+def _replayed(path: str, prices: PriceTable) -> Answerers:
+    lines = read_text(path).splitlines()
+    with _of_file(path):
+        made = {name: ReplayProvider(lines, prices=prices, name=name) for name in vendors}
+    return Answerers(made, {name: name for name in vendors}, VirtualClock())
+
+
+@contextmanager
+def _of_file(path: str) -> Iterator[None]:
+    """Say of errors about a file's content which file it is."""
+    try:
+        yield
+    except ConfigError as exc:
+        message = exc.message if path in exc.message else f"{path}: {exc.message}"
+        raise ConfigError(message, code=exc.code, next_step=exc.next_step) from exc
 
 
 def _live(settings: Settings, providing: Providing, names: Sequence[str]) -> dict[str, Provider]:

@@ -1,7 +1,7 @@
 """``pipex eval``: run, resume, list and show."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,20 +12,23 @@ from pipex_core.cli.main import (
     emit,
     exit_failed,
     exit_incomplete,
-    exit_interrupted,
+    exit_inconclusive,
     exit_ok,
     note,
+    say_interrupted,
 )
 from pipex_core.cli.progress import ProgressLine
 from pipex_core.cli.requests import budget_of, requests_of
 from pipex_core.cli.run import provider_options
 
 if TYPE_CHECKING:
-    from pipex_core.app.evaluations import Desk, EvalRequest
+    from pipex_core.app.evaluations import Desk
+    from pipex_core.app.requests import EvalRequest
+    from pipex_core.evals.job import EvalJob
     from pipex_core.evals.runner import EvalRun
 
 # Worst first: several targets end with the code of the worst.
-severity = (1, 4, 3, 0)
+severity = (exit_failed, exit_incomplete, exit_inconclusive, exit_ok)
 
 TABLE: Mapping[str, tuple[str, str]] = {
     "run": ("pipex_core.cli.evals:run", "Evaluate targets on a suite."),
@@ -168,8 +171,7 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options
     requests = requests_of(given)
     if given["dry_run"]:
         return _dry_run(desk, requests, as_json=given["as_json"])
-    carry = given["carry"] == "auto"
-    return _run_all(desk, requests, line, given, carry=carry)
+    return _run_all(desk, requests, line, reports=given["reports"], as_json=given["as_json"])
 
 
 @click.command(short_help="Go on with an evaluation that stopped.")
@@ -187,80 +189,93 @@ def resume(run_id: str, **given: Any) -> int:  # noqa: ANN401 - click's options
     if given["max_cost"] is not None:
         budget = budget_of({**given, "max_calls": None, "max_tokens": None})
         request = replace(request, options=replace(request.options, budget=budget))
-    settings = {"fail_on_threshold": False, "max_missing": 0.0, **given}
-    return _run_all(desk, [request], line, settings, carry=request.carry)
+    return _run_all(desk, [request], line, reports=given["reports"], as_json=given["as_json"])
 
 
 def _run_all(
     desk: "Desk",
     requests: Sequence["EvalRequest"],
     line: ProgressLine,
-    given: Mapping[str, Any],
     *,
-    carry: bool,
+    reports: Sequence[str],
+    as_json: bool,
 ) -> int:
     jobs = [desk.job(request) for request in requests]
+    desk.require_folders()
     for job, request in zip(jobs, requests, strict=True):
         desk.remember(job, request)
-    documents, texts, codes = [], [], []
-    for job, request in zip(jobs, requests, strict=True):
-        found = _interruptible(lambda job=job: desk.run(job, carry=carry), line)  # type: ignore[misc]
-        if found is None:
-            note(f"interrupted; next: pipex eval resume {job.run_id}")
-            return exit_interrupted
-        files = _reports(desk, found, given["reports"])
-        code = _exit_of(found, given)
-        documents.append(_document(found, files, request))
-        texts.append("\n".join(_lines(found, files)))
-        codes.append(code)
-    payload = (
-        documents[0] if len(documents) == 1 else {"schema": "pipex.evals/1", "runs": documents}
-    )
-    emit(payload, as_json=given["as_json"], text=lambda: "\n\n".join(texts))
-    return min(codes, key=lambda code: severity.index(code) if code in severity else 0)
-
-
-def _interruptible(work: Callable[[], Any], line: ProgressLine) -> "EvalRun | None":
-    """The finished run, or None when the person stopped it; the journal then holds what is done."""
+    found: list[EvalRun] = []
     try:
-        found: EvalRun = asyncio.run(work())
+        asyncio.run(_evaluate(desk, jobs, requests, found))
     except KeyboardInterrupt:
-        return None
+        # The journal holds what was done.
+        following = f"pipex eval resume {jobs[len(found)].run_id}"
+        return say_interrupted("interrupted", as_json=as_json, next_step=following)
     finally:
         line.close()
-    return found
+    from pipex_core.app.reports import write_reports
+
+    shown = [
+        (run, write_reports(desk, run, reports), request)
+        for run, request in zip(found, requests, strict=True)
+    ]
+    documents = [_document(*one) for one in shown]
+    payload = documents[0] if len(shown) == 1 else {"schema": "pipex.evals/1", "runs": documents}
+    blocks = ("\n".join(_lines(run, files)) for run, files, _ in shown)
+    emit(payload, as_json=as_json, text=lambda: "\n\n".join(blocks))
+    return min((_exit_of(run, request) for run, _, request in shown), key=severity.index)
 
 
-def _exit_of(found: "EvalRun", given: Mapping[str, Any]) -> int:
-    from pipex_core.evals.outcome import missed_thresholds
+async def _evaluate(
+    desk: "Desk",
+    jobs: Sequence["EvalJob"],
+    requests: Sequence["EvalRequest"],
+    found: list["EvalRun"],
+) -> None:
+    """Run the jobs one after another; ``found`` tells how far an interrupted call came."""
+    try:
+        for job, request in zip(jobs, requests, strict=True):
+            found.append(await desk.run(job, carry=request.carry))
+    finally:
+        await desk.aclose()
 
-    if found.verdict is not None:
-        return found.verdict.exit_code
-    if given["fail_on_threshold"] and missed_thresholds(found.summary):
-        return exit_failed
-    missing = [one.missing_rate or 0.0 for one in found.summary.metrics.values()]
-    if max(missing, default=0.0) > given["max_missing"] or found.status != "completed":
-        return exit_incomplete
-    return exit_ok
+
+def _exit_of(found: "EvalRun", request: "EvalRequest") -> int:
+    from pipex_core.evals.outcome import exit_code
+
+    return exit_code(
+        found.summary,
+        found.verdict,
+        fail_on_threshold=request.fail_on_threshold,
+        max_missing=request.options.max_missing,
+    )
 
 
 def _dry_run(desk: "Desk", requests: Sequence["EvalRequest"], *, as_json: bool) -> int:
-    plans = {request.target: desk.plan(desk.job(request)) for request in requests}
-    shown = [{"target": str(word), **plan.as_json()} for word, plan in plans.items()]
-    lines = [
-        f"{one['target']}: {one['rows']} rows, {one['carried']} carried, {one['to_ask']} to ask, "
-        f"{one['scores']} scores"
-        + (f", at most {one['max_cost_usd']:.4f} USD" if one["max_cost_usd"] is not None else "")
-        for one in shown
+    plans = [desk.plan(desk.job(request), carry=request.carry).as_json() for request in requests]
+    shown = [
+        {"target": _name_of(request), **plan} for request, plan in zip(requests, plans, strict=True)
     ]
-    emit({"schema": "pipex.plan/1", "targets": shown}, as_json=as_json, text="\n".join(lines))
+    emit(
+        {"schema": "pipex.plan/1", "targets": shown},
+        as_json=as_json,
+        text=lambda: "\n".join(map(_plan_line, shown)),
+    )
     return exit_ok
 
 
-def _reports(desk: "Desk", found: "EvalRun", formats: Sequence[str]) -> list[str]:
-    from pipex_core.app.reports import write_reports
+def _name_of(request: "EvalRequest") -> str:
+    target = request.target
+    if isinstance(target, str):
+        return target
+    return " ".join(str(target[name]) for name in ("path", "model") if name in target) or "prompt"
 
-    return write_reports(desk, found, formats)
+
+def _plan_line(plan: Mapping[str, Any]) -> str:
+    counts = f"{plan['rows']} rows, {plan['carried']} carried, {plan['to_ask']} to ask"
+    bound = plan["max_cost_usd"]
+    cost = "" if bound is None else f", at most {bound:.4f} USD"
+    return f"{plan['target']}: {counts}, {plan['scores']} scores{cost}"
 
 
 def _document(found: "EvalRun", files: Sequence[str], request: "EvalRequest") -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from pipex_core.errors import Cancelled, ConfigError, PipexError, SpecError, StoreError
+from pipex_core.errors import Cancelled, ConfigError, PipexError, SpecError
 
 exit_ok = 0
 exit_failed = 1
@@ -108,7 +108,7 @@ def run_command(command: click.Command, arguments: list[str]) -> int:  # noqa: P
     except click.ClickException as exc:
         return _say_usage(exc, as_json=as_json)
     except (KeyboardInterrupt, Cancelled, click.Abort):
-        return _say_error("cancelled", "interrupted", as_json=as_json, code=exit_interrupted)
+        return say_interrupted("interrupted", as_json=as_json)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of the pipe is gone; nobody is left to tell
         return exit_ok
@@ -134,13 +134,8 @@ def note(message: str) -> None:
 
 def exit_code_of(error: PipexError) -> int:
     """Exit code of an error that ended a command before it had a result."""
-    match error:
-        case StoreError(code="run_locked" | "fenced"):
-            return exit_later
-        case SpecError() | ConfigError() | StoreError():
-            return exit_invalid
-        case _:
-            return exit_failed
+    # What happens to a run while it works is part of its result; here nothing has a result yet.
+    return exit_later if error.code in {"run_locked", "fenced"} else exit_invalid
 
 
 def say_error(error: PipexError, *, as_json: bool) -> int:
@@ -154,6 +149,13 @@ def say_error(error: PipexError, *, as_json: bool) -> int:
         code=exit_code_of(error),
         problems=problems,
         next_step=next_step,
+    )
+
+
+def say_interrupted(message: str, *, as_json: bool, next_step: str = "") -> int:
+    """Print that somebody stopped the work, and how to go on; the exit code of that."""
+    return _say_error(
+        "cancelled", message, as_json=as_json, code=exit_interrupted, next_step=next_step
     )
 
 

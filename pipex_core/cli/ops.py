@@ -114,13 +114,12 @@ def _findings(settings: "Settings") -> Iterator[Finding]:
 
 def _folder(name: str, path: Path) -> Finding:
     """Whether files can be written there, without leaving any behind."""
+    from pipex_core.app.files import why_not_writable
+
+    reason = why_not_writable(path)
+    if reason is not None:
+        return Finding(name, "error", f"nothing can be written in {path}: {reason}")
     nearest = next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
-    probe = nearest / ".pipex-probe"
-    try:
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as exc:
-        return Finding(name, "error", f"{path} is not writable: {exc.strerror}")
     free_mb = shutil.disk_usage(nearest).free // 2**20
     if free_mb < least_free_mb:
         return Finding(name, "error", f"{path} has only {free_mb} MB free")

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from pipex_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pipex_core.app.evaluations import EvalRequest
+    from pipex_core.app.requests import EvalRequest
     from pipex_core.evals.job import RunOptions
     from pipex_core.llm.client import CachePolicy
     from pipex_core.llm.cost import Budget
@@ -19,13 +20,17 @@ def requests_of(given: Mapping[str, Any]) -> list["EvalRequest"]:
     Raises:
         ConfigError: No suite, no target, or a word that is not KEY=VALUE.
     """
-    from pipex_core.app.evaluations import EvalRequest
+    from pipex_core.app.files import suite_place
+    from pipex_core.app.requests import EvalRequest
 
     suite = given["suite_option"] or given["suite"]
     if suite is None:
-        raise ConfigError("name a suite", next_step="pipex eval run test_suites/<suite> ...")
+        raise ConfigError(
+            "name a suite: a folder, a file or the id of a suite under test_suites/",
+            next_step="pipex eval run SUITE --target pipelines/FILE.yaml",
+        )
     common = EvalRequest(
-        suite=suite,
+        suite=str(suite_place(suite)),
         target="",
         metrics=_metrics(given),
         gate=given["gate"],
@@ -39,6 +44,7 @@ def requests_of(given: Mapping[str, Any]) -> list["EvalRequest"]:
         options=_options(given),
         labels=dict(pairs_of(given["labels"])),
         carry=given["carry"] == "auto",
+        fail_on_threshold=given["fail_on_threshold"],
     )
     return [replace(common, target=target) for target in _targets(given)]
 
@@ -64,7 +70,7 @@ def _targets(given: Mapping[str, Any]) -> list[str | Mapping[str, Any]]:
     if not found:
         raise ConfigError(
             "name a target: a pipeline, a target file, a model or recorded answers",
-            next_step="pipex eval run SUITE pipelines/<file>.yaml",
+            next_step=f"pipex eval run {given['suite_option'] or given['suite']} --target pipelines/FILE.yaml",
         )
     return found
 
@@ -72,11 +78,9 @@ def _targets(given: Mapping[str, Any]) -> list[str | Mapping[str, Any]]:
 def _metrics(given: Mapping[str, Any]) -> list[Any] | None:
     found: list[Any] = list(given["metrics"])
     if given["metrics_file"]:
-        from pipex_core.app.wiring import read_text
-        from pipex_core.spec.yaml_text import read_yaml
+        from pipex_core.app.suites import load_metrics
 
-        value = read_yaml(read_text(given["metrics_file"]), given["metrics_file"]).value
-        found += value.get("metrics", []) if isinstance(value, dict) else list(value or [])
+        found += load_metrics(given["metrics_file"])
     return found or None
 
 
@@ -98,8 +102,6 @@ def budget_of(given: Mapping[str, Any]) -> "Budget | None":
     caps = {name: given[name] for name in ("max_cost", "max_calls", "max_tokens")}
     if not _set(caps):
         return None
-    from decimal import Decimal
-
     from pipex_core.llm.cost import Budget
 
     cost = caps["max_cost"]

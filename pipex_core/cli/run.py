@@ -214,7 +214,7 @@ def _tell_step(event: "Event") -> None:
 def _run_lines(result: "RunResult") -> Iterator[str]:
     document = result.as_json()
     shown = document["outputs"]
-    if not shown and result.steps:
+    if not shown and result.success:
         last = list(result.steps.values())[-1]
         shown = {last.name: last.text if last.text is not None else last.data}
     for name, value in shown.items():
@@ -244,6 +244,8 @@ def _invalid(error: PipexError, *, as_json: bool, run_id: str | None = None) -> 
         note(str(error) if problems else f"error: {error.message} [{error.code}]")
         if isinstance(error, ConfigError) and error.next_step:
             note(f"next: {error.next_step}")
+        if error.code == "missing_input":
+            note("next: give inputs with --input NAME=VALUE or --inputs FILE.json")
         return code
     from pipex_core.engine.records import RunError, RunResult
 
@@ -265,7 +267,7 @@ def _first_message(error: PipexError, problems: Sequence[Problem]) -> str:
 def _inputs_file(path: str | None) -> Mapping[str, Any]:
     if path is None:
         return {}
-    from pipex_core.app.wiring import read_text
+    from pipex_core.app.files import read_text
     from pipex_core.jsonvalue import parse
 
     try:

@@ -58,11 +58,17 @@ def import_(**given: Any) -> int:  # noqa: ANN401 - click's options
       pipex suite import logs.csv --map input=question --map expected_output=answer
       pipex suite import runs.jsonl --map input=question --answer small='record["small-model"].text'
     """
-    from pipex_core.app.suites import import_suite, recorded_answers, write_directory
+    from pipex_core.app.suites import (
+        check_expressions,
+        import_suite,
+        recorded_answers,
+        write_directory,
+    )
 
+    answers = check_expressions("--answer", dict(map(_pair, given["answers"])))
     reading = {
         "preset": given["preset"],
-        "mapping": dict(map(_pair, given["pairs"])),
+        "mapping": check_expressions("--map", dict(map(_pair, given["pairs"]))),
         "id_prefix": given["id_prefix"],
         "limit": given["limit"],
     }
@@ -76,7 +82,7 @@ def import_(**given: Any) -> int:  # noqa: ANN401 - click's options
         return exit_invalid
     folder = Path(given["out"] or Path("test_suites") / suite_id)
     files = write_directory(found.suite, folder)
-    for name, expression in map(_pair, given["answers"]):
+    for name, expression in answers.items():
         records = recorded_answers(given["file"], expression, suite=found.suite, **reading)
         files.append(_write_answers(folder / "recorded" / f"{name}.jsonl", records))
     written = [str(path) for path in files]
@@ -117,7 +123,8 @@ def lint(path: str, *, strict: bool, as_json: bool) -> int:
         "problems": [asdict(problem) for problem in problems],
         "counts": dict(sorted(counts.items())),
     }
-    lines = [*map(str, problems), f"{path}: {len(problems)} problems"]
+    count = len(problems)
+    lines = [*map(str, problems), f"{path}: {count} problem{'' if count == 1 else 's'}"]
     emit(document, as_json=as_json, text="\n".join(lines))
     if bad:
         return exit_invalid

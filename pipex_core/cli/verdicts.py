@@ -40,11 +40,11 @@ def compare(before: str, after: str, **given: Any) -> int:  # noqa: ANN401 - cli
     """
     from pipex_core.app.stored import find_run, open_archive
     from pipex_core.evals.compare import compare as compared
-    from pipex_core.evals.pairs import match
+    from pipex_core.evals.pairs import comparable
 
     archive = open_archive(given["results"])
     a, b = (archive.load(find_run(archive, word)) for word in (before, after))
-    matched = match(a.judgement.arm, b.judgement.arm)
+    matched = comparable(a.judgement.arm, b.judgement.arm, allow_partial=given["allow_partial"])
     rows = compared(
         a.judgement.arm,
         b.judgement.arm,
@@ -105,15 +105,19 @@ def explain(case_id: str, **given: Any) -> int:  # noqa: ANN401 - click's option
 
     The files are read as they are now, so an edit shows here before it costs anything.
     """
-    from pipex_core.app.evaluations import EvalRequest, job_of_run, open_desk
+    from pipex_core.app.evaluations import job_of_run, open_desk
     from pipex_core.app.explaining import explain_case
+    from pipex_core.app.files import suite_place
+    from pipex_core.app.requests import EvalRequest
 
     if given["suite"]:
         if not given["target"]:
             raise ConfigError("--suite needs --target", next_step="add --target FILE")
         desk = open_desk(results=given["results"])
         request = EvalRequest(
-            suite=given["suite"], target=given["target"], metrics=given["metrics"] or None
+            suite=str(suite_place(given["suite"])),
+            target=given["target"],
+            metrics=given["metrics"] or None,
         )
         job = desk.job(request)
     else:
