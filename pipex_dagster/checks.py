@@ -12,10 +12,22 @@ import dagster as dg
 from pipex_core.evals.gatefile import Gate, Rule, paired_kinds
 from pipex_core.evals.verdict import Outcome, RuleResult, Verdict
 from pipex_core.jsonvalue import Json
-from pipex_dagster.presentation import Metadata, rows_shown
+from pipex_dagster.presentation import Metadata, numbers, rows_shown
 from pipex_dagster.translator import slugs
 
 _worst_first: Sequence[Outcome] = ("FAIL", "INCOMPLETE", "INCONCLUSIVE", "PASS")
+# Fields of a rule's result to what they are called in a check, where nobody knows who A and B are.
+_numbers = {
+    "n_pairs": "n",
+    "mean_b": "mean",
+    "mean_a": "champion_mean",
+    "diff": "difference",
+    "l1": "lower_bound",
+    "u1": "upper_bound",
+    "margin": "margin",
+    "value": "limit",
+    "n_needed": "n_needed",
+}
 _shown = (
     "slice",
     "outcome",
@@ -95,7 +107,7 @@ def demand(rule: Rule) -> str:
         case "regression_pct":
             text = f"{number} is not more than {rule.drop:g} % worse than the champion's"
         case "coverage":
-            text = f"at least {100 * rule.min:g} % of the cases have a number for {rule.metric}"
+            text = f"At least {100 * rule.min:g} % of the cases have a number for {rule.metric}"
     slices = f", and in each slice of {', '.join(rule.slices)}" if rule.slices else ""
     return f"{text}{slices} ({rule.tier})."
 
@@ -134,11 +146,8 @@ def _described(rule: Rule, worst: RuleResult, against: str | None) -> str:
 
 def _metadata(outcome: str, worst: RuleResult, found: Sequence[RuleResult]) -> Metadata:
     shown = worst.as_json()
-    numbers = ("n_pairs", "mean_a", "mean_b", "diff", "l1", "u1", "margin", "value", "n_needed")
     metadata: Metadata = {"outcome": dg.MetadataValue.text(outcome)}
-    metadata |= {
-        key: dg.MetadataValue.float(float(shown[key])) for key in numbers if shown[key] is not None
-    }
+    metadata |= numbers({name: shown[field] for field, name in _numbers.items()})
     if shown["ci"] is not None:
         low, high = shown["ci"]
         metadata["interval"] = dg.MetadataValue.text(f"{low:.4g} … {high:.4g}")

@@ -38,7 +38,7 @@ def panels(table: pa.Table) -> Metadata:
     columns = [
         dg.TableColumn(
             name=field.name,
-            type=str(field.type),
+            type=_type_of(field.type),
             constraints=dg.TableColumnConstraints(nullable=field.nullable),
         )
         for field in table.schema
@@ -47,6 +47,11 @@ def panels(table: pa.Table) -> Metadata:
         "dagster/row_count": dg.MetadataValue.int(table.num_rows),
         "dagster/column_schema": dg.TableSchemaMetadataValue(dg.TableSchema(columns=columns)),
     }
+
+
+def _type_of(kind: pa.DataType) -> str:
+    """What a column holds, whatever saves its space."""
+    return str(kind.value_type if pa.types.is_dictionary(kind) else kind)
 
 
 def rows_shown(rows: Iterable[Mapping[str, Json]]) -> dg.TableMetadataValue | None:
@@ -123,7 +128,7 @@ def unanswered(table: pa.Table) -> Iterable[Mapping[str, Json]]:
 
 
 def worst_cases(responses: pa.Table, scores: pa.Table, metric: str) -> Iterable[Mapping[str, Json]]:
-    """The cases with the worst score of one metric, what has no score first."""
+    """The cases that did not pass one metric, what has no score first, then the worst."""
     heads = scores.filter(
         pc.and_(
             pc.and_(
@@ -132,8 +137,8 @@ def worst_cases(responses: pa.Table, scores: pa.Table, metric: str) -> Iterable[
             pc.equal(scores["level"].cast("string"), "case"),
         )
     )
-    columns = ("case_id", "repeat", "score", "code", "direction")
-    rows = heads.select(columns).to_pylist()
+    columns = ("case_id", "repeat", "score", "code", "direction", "passed")
+    rows = [row for row in heads.select(columns).to_pylist() if not row["passed"]]
     rows.sort(key=lambda row: _badness(row["score"], row["direction"]))
     texts = ("case_id", "repeat", "input", "expected", "output")
     said = {(row["case_id"], row["repeat"]): row for row in responses.select(texts).to_pylist()}

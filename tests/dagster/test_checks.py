@@ -48,7 +48,7 @@ partitions = dg.DynamicPartitionsDefinition(name="targets")
         ),
         (
             Rule(id="r", metric="m", kind="coverage", min=0.98),
-            "at least 98 % of the cases have a number for m (critical).",
+            "At least 98 % of the cases have a number for m (critical).",
         ),
     ],
 )
@@ -141,7 +141,7 @@ def test_the_interval_and_the_limit_stand_in_the_metadata() -> None:
     assert found.description is not None
     assert found.description.startswith("PASS: m is 0.7.")
     assert found.metadata["interval"].value == "0.61 … 0.79"
-    assert found.metadata["value"].value == 0.5
+    assert found.metadata["limit"].value == 0.5
     assert found.metadata["outcome"].value == "PASS"
 
 

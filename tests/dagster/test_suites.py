@@ -110,7 +110,7 @@ def test_a_failed_rule_blocks_what_follows_and_the_verdict_is_there(project: Pro
     assert floor.partition == "poor%2F2"
     assert floor.description is not None
     assert "FAIL: numeric_match is 0.733" in floor.description
-    assert floor.metadata["value"].value == 0.8
+    assert floor.metadata["limit"].value == 0.8
 
 
 def test_a_comparison_says_with_whom_over_how_many_pairs(project: Project) -> None:
@@ -119,8 +119,8 @@ def test_a_comparison_says_with_whom_over_how_many_pairs(project: Project) -> No
     check = next(c for c in result.get_asset_check_evaluations() if c.check_name == "not_worse")
     assert check.description is not None
     assert f"compared with good over {cases} pairs, difference -0.267" in check.description
-    assert check.metadata["n_pairs"].value == cases
-    assert check.metadata["mean_b"].value == pytest.approx(1 - poor / cases)
+    assert check.metadata["n"].value == cases
+    assert check.metadata["mean"].value == pytest.approx(1 - poor / cases)
 
 
 def test_an_open_question_is_a_warning_that_blocks_nothing(project: Project) -> None:
