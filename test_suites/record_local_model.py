@@ -54,9 +54,10 @@ def record(entry: ModelEntry, suite: str, *, base_url: str, line: Path, results:
 
 
 def tidied(line: str) -> str:
-    """A recorded call with its cost, which is nothing, and without the place of the weights."""
+    """A recorded call with its cost, which is nothing, and without the places of this one machine."""
     call = json.loads(line)
     call["reply"] |= {"cost_nanousd": 0, "model_served": model}
+    call["request"]["base_url"] = ""
     return json.dumps(call, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
