@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from json import JSONDecodeError
 from pathlib import Path
 
 from pipex_core.errors import ConfigError, Problem, SpecError
@@ -36,11 +37,30 @@ def read_text(path: str | Path) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
-        near = _near(path)
-        hint = f"; did you mean {near!r}?" if near else ""
-        raise ConfigError(f"there is no file {path}{hint}", code="file_not_found") from None
+        raise absent(path) from None
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(f"cannot read {path}: {exc}", code="file_unreadable") from exc
+
+
+def absent(path: str | Path) -> ConfigError:
+    """The error ``file_not_found``, with the nearest name in the folder."""
+    near = _near(path)
+    hint = f"; did you mean {near!r}?" if near else ""
+    return ConfigError(f"there is no file {path}{hint}", code="file_not_found")
+
+
+def json_problem(error: ValueError, file: str, *, line: int = 1) -> Problem:
+    """The problem ``bad_json`` of a text that begins in a line of a file, at its place there."""
+    if not isinstance(error, JSONDecodeError):
+        return Problem(code="bad_json", message=str(error), file=file, line=line, column=1)
+    message = f"this is no JSON: {error.msg[:1].lower()}{error.msg[1:]}"
+    return Problem(
+        code="bad_json",
+        message=message,
+        file=file,
+        line=line + error.lineno - 1,
+        column=error.colno,
+    )
 
 
 def require_folder(path: str | Path, *, option: str) -> None:

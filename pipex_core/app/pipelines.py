@@ -13,7 +13,7 @@ from threading import current_thread, main_thread
 from typing import Any, TypeVar
 
 from pipex_core.app import wiring
-from pipex_core.app.files import read_bytes, require_folder
+from pipex_core.app.files import absent, read_bytes, require_folder
 from pipex_core.app.settings import Settings, read_settings
 from pipex_core.engine.records import RunResult
 from pipex_core.engine.runner import RunOptions, run_plan
@@ -250,7 +250,7 @@ def _plan(
 
 def _load_child(path: str, *, strict: bool) -> PipelineSpec:
     if not Path(path).is_file():
-        raise ConfigError(f"there is no file {path}", code="file_not_found")
+        raise absent(path)
     return spec_load.load_pipeline(read_bytes(path), path, wiring.shapes(), strict=strict)
 
 

@@ -42,8 +42,9 @@ def run_block(found: EvalRun) -> str:
     job, totals = found.job, found.summary.totals
     model = "" if job.target.model_id == no_model else f" with {job.target.model_id}"
     headline = (
-        f"{job.suite.id} on {job.target.target_id}{model}: {found.status}, {totals.n_cases} cases, "
-        f"{totals.n_carried} carried, {totals.calls} calls, {totals.cost_nanousd / 1e9:.4f} USD"
+        f"{job.suite.id} on {job.target.target_id}{model}: {found.status}, "
+        f"{totals.n_cases} case{'' if totals.n_cases == 1 else 's'}, {totals.n_carried} carried, "
+        f"{totals.calls} call{'' if totals.calls == 1 else 's'}, {totals.cost_nanousd / 1e9:.4f} USD"
     )
     lines = [headline, text_table(metric_grid(found.summary)), *_troubles(found.responses)]
     if found.verdict is not None:

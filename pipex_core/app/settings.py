@@ -291,5 +291,7 @@ def _idle(values: Mapping[str, Value], origins: Mapping[str, str]) -> list[str]:
 
 
 def _bad(name: str, text: str, form: str) -> ConfigError:
-    shown = "****" if "KEY" in name or "URL" in name else repr(text)
+    # An address may hold a password before its @.
+    is_secret = "key" in name.lower() or "database" in name.lower() or "@" in text
+    shown = "****" if is_secret else repr(text)
     return ConfigError(f"{name} is {shown}, but must be {form}")

@@ -44,7 +44,7 @@ def open_archive(results: str | None = None) -> Archive:
         raise ConfigError(
             f"there is no results folder {folder}",
             code="no_results",
-            next_step="pipex eval run SUITE TARGET, or name the folder with --results",
+            next_step="make one with pipex eval run SUITE TARGET, or name one with --results DIR",
         )
     return Archive(wiring.results_store(folder))
 
@@ -105,6 +105,7 @@ def baseline_of(
         raise ConfigError(
             f"the baseline {name!r} is no pointer, target or run: {exc.message}",
             code="baseline_missing",
+            next_step="pipex eval list, or leave the baseline out",
         ) from exc
     return None if place == but else archive.load(place).judged
 

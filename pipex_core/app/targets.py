@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pipex_core.app.files import read_text
+from pipex_core.app.files import json_problem, read_text
 from pipex_core.errors import ConfigError, Problem, SpecError
 from pipex_core.jsonvalue import Json, parse
 from pipex_core.spec.yaml_text import read_yaml
@@ -30,16 +30,26 @@ def read_records(path: str) -> Iterable[Mapping[str, Json]]:
         return rows
     text = read_text(path)
     if place.suffix == ".json":
-        return list(parse(text))
+        return _records(text, path)
     return [_record(line, path, i) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
+
+
+def _records(text: str, path: str) -> Iterable[Mapping[str, Json]]:
+    try:
+        value = parse(text)
+    except ValueError as exc:
+        raise SpecError([json_problem(exc, path)]) from exc
+    if not isinstance(value, list):
+        message = "recorded answers are a list of records"
+        raise SpecError([Problem(code="wrong_type", message=message, file=path)])
+    return value
 
 
 def _record(line: str, path: str, number: int) -> Mapping[str, Json]:
     try:
         value = parse(line)
     except ValueError as exc:
-        problem = Problem(code="bad_json", message=str(exc), file=path, line=number, column=1)
-        raise SpecError([problem]) from exc
+        raise SpecError([json_problem(exc, path, line=number)]) from exc
     return value if isinstance(value, dict) else {"output": value}
 
 

@@ -54,13 +54,21 @@ vendors = ("anthropic", "gemini")
 
 STEP_TYPES: Mapping[str, str] = MappingProxyType(
     {
+        "break": "pipex_core.steps.control:Break",
+        "checkpoint": "pipex_core.steps.control:Checkpoint",
         "claude": "pipex_core.steps.single:Claude",
+        "claude_batch": "pipex_core.steps.fanout:ClaudeBatch",
+        "continue": "pipex_core.steps.control:Continue",
         "data_transform": "pipex_core.steps.control:DataTransform",
         "echo": "pipex_core.steps.control:Echo",
         "eval_batch": "pipex_core.evals.steps:EvalBatch",
+        "for_loop": "pipex_core.steps.loops:ForLoop",
         "gemini": "pipex_core.steps.single:Gemini",
+        "parallel_claude": "pipex_core.steps.fanout:ParallelClaude",
         "pipeline": "pipex_core.steps.control:NestedPipeline",
         "set_variable": "pipex_core.steps.control:SetVariable",
+        "switch": "pipex_core.steps.control:Switch",
+        "while_loop": "pipex_core.steps.loops:WhileLoop",
     }
 )
 STEP_ALIASES: Mapping[str, str] = MappingProxyType({"test_echo": "echo"})

@@ -23,7 +23,12 @@ listed = (
 @click.option("--model", metavar="ID", help="Only runs of this model.")
 @click.option("--status", metavar="WORD", help="Only runs with this status.")
 @click.option(
-    "--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many."
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    default=20,
+    show_default=True,
+    help="At most so many.",
 )
 @click.option("--results", metavar="DIR", help="Folder of the result tables.  [default: results]")
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON object.")
@@ -60,12 +65,15 @@ def list_(**given: Any) -> int:  # noqa: ANN401 - click's options
 @click.option("--results", metavar="DIR", help="Folder of the result tables.  [default: results]")
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON object.")
 def show(run_id: str, **given: Any) -> int:  # noqa: ANN401 - click's options
-    """Show the evaluation RUN (an id, a prefix of it, latest or latest:SUITE), or one case of it."""
+    """Show the evaluation RUN, or one case of it.
+
+    RUN is an id, a unique prefix, latest, latest:SUITE, or the name of a target or model.
+    """
     from pipex_core.app.reports import rendered, stored_findings
-    from pipex_core.app.stored import open_archive
+    from pipex_core.app.stored import find_run, open_archive
 
     archive = open_archive(given["results"])
-    stored = archive.load(archive.find(run_id))
+    stored = archive.load(find_run(archive, run_id))
     if given["case_id"] is not None:
         document = _case_document(stored, given["case_id"])
         emit(document, as_json=given["as_json"], text=lambda: "\n".join(_case_lines(document)))

@@ -90,6 +90,7 @@ def evaluation() -> None:
     "-j",
     "--max-concurrency",
     type=click.IntRange(1, 256),
+    metavar="N",
     default=20,
     show_default=True,
     help="Cases in flight.",
@@ -103,7 +104,9 @@ def evaluation() -> None:
 )
 @click.option("--sample", type=click.IntRange(1), metavar="N", help="A seeded sample of the cases.")
 @click.option("--stratify", metavar="FIELD", help="Sample in equal shares of this field.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of samples and orders.")
+@click.option(
+    "--seed", type=int, metavar="N", default=0, show_default=True, help="Of samples and orders."
+)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N cases.")
 @provider_options
 @click.option("--max-cost", type=float, metavar="USD", help="Stop before spending more.")
@@ -120,8 +123,10 @@ def evaluation() -> None:
 @click.option(
     "--max-missing",
     type=click.FloatRange(0, 1),
+    metavar="SHARE",
     default=0.0,
-    help="Share of missing rows that is no exit 4.",
+    show_default=True,
+    help="Share of missing rows that is accepted; more is exit 4.",
 )
 @click.option(
     "--report",
@@ -148,11 +153,13 @@ def evaluation() -> None:
 def run(**given: Any) -> int:  # noqa: ANN401 - click's options
     r"""Evaluate one or more targets on SUITE and say how they did.
 
+    SUITE is a folder, a file, or the id of a suite under test_suites/.
+
     \b
     Examples:
-      pipex eval run test_suites/ticket_triage pipelines/triage_rules.yaml
-      pipex eval run qa --model claude-haiku-5-5 --provider live --max-cost 0.50
-      pipex eval run qa --recorded a.jsonl --recorded b.jsonl -m numeric_match
+      pipex eval run ticket_triage --target pipelines/triage_rules.yaml
+      pipex eval run ticket_triage --model claude-haiku-5-5 --provider live --max-cost 0.50
+      pipex eval run gsm8k --recorded a.jsonl --recorded b.jsonl -m numeric_match
 
     Answers that an earlier run has paid for are carried over. Exit codes: 0 pass or done, 1 gate FAIL,
     2 nothing was run, 3 INCONCLUSIVE, 4 INCOMPLETE, 130 interrupted.
@@ -177,7 +184,13 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options
 @click.command(short_help="Go on with an evaluation that stopped.")
 @click.argument("run_id", metavar="RUN")
 @click.option("--max-cost", type=float, metavar="USD", help="The new budget.")
-@click.option("--report", "reports", multiple=True, type=click.Choice(["markdown", "json"]))
+@click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    type=click.Choice(["markdown", "json"]),
+    help="Also write a report; repeatable.",
+)
 @click.option("--quiet", is_flag=True, help="Say nothing while running.")
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON object.")
 def resume(run_id: str, **given: Any) -> int:  # noqa: ANN401 - click's options

@@ -62,6 +62,8 @@ class LazyGroup(click.Group):
         module, _, attribute = self._table[cmd_name][0].partition(":")
         command = getattr(import_module(module), attribute)
         assert isinstance(command, click.Command)  # noqa: S101 - a wrong row of the table
+        # click keeps the lines of a paragraph that begins with a backspace; raw docstrings have none.
+        command.help = (command.help or "").replace("\\b\n", "\b\n")
         return command
 
     def resolve_command(
@@ -125,6 +127,11 @@ def emit(payload: Mapping[str, Any], *, as_json: bool, text: str | Callable[[], 
         click.echo(json.dumps(payload, ensure_ascii=False, allow_nan=False))
     else:
         click.echo(text() if callable(text) else text)
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: ``1 case``, ``2 cases``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def note(message: str) -> None:

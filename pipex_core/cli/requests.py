@@ -36,13 +36,13 @@ def requests_of(given: Mapping[str, Any]) -> list["EvalRequest"]:
         gate=given["gate"],
         baseline=given["baseline"],
         repeats=given["repeats"],
-        where=dict(pairs_of(given["filters"])),
+        where=dict(pairs_of("--filter", given["filters"])),
         sample_size=given["sample"],
         stratify=given["stratify"],
         limit=given["limit"],
         seed=given["seed"],
         options=_options(given),
-        labels=dict(pairs_of(given["labels"])),
+        labels=dict(pairs_of("--label", given["labels"])),
         carry=given["carry"] == "auto",
         fail_on_threshold=given["fail_on_threshold"],
     )
@@ -52,7 +52,7 @@ def requests_of(given: Mapping[str, Any]) -> list["EvalRequest"]:
 def _targets(given: Mapping[str, Any]) -> list[str | Mapping[str, Any]]:
     """The targets in the order of their options; a model alone asks with the suite's prompt."""
     words = [word for word in (given["target"], given["pipeline"], *given["targets"]) if word]
-    inputs = dict(pairs_of(given["binds"]))
+    inputs = dict(pairs_of("--bind", given["binds"]))
     models = given["models"] or (None,)
     found: list[str | Mapping[str, Any]] = []
     for word in words:
@@ -117,10 +117,10 @@ def _set(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value}
 
 
-def pairs_of(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+def pairs_of(option: str, words: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Words KEY=VALUE as pairs."""
     for word in words:
         name, separator, value = word.partition("=")
         if not separator or not name:
-            raise ConfigError(f"write KEY=VALUE, not {word!r}")
+            raise ConfigError(f"{option} is written KEY=VALUE, not {word!r}")
         yield name, value

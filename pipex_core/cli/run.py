@@ -3,11 +3,13 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipex_core.cli.main import (
+    counted,
     emit,
     exit_failed,
     exit_interrupted,
@@ -52,7 +54,7 @@ def provider_options(command: Any) -> Any:  # noqa: ANN401 - click's decorators
 @click.option("--output-dir", metavar="DIR", help="Where output_to_file goes.")
 @click.option("--checkpoint-dir", metavar="DIR", help="Where journals and checkpoints are kept.")
 @click.option("--allow-path", multiple=True, metavar="DIR", help="A further folder to read from.")
-@click.option("--max-concurrency", type=click.IntRange(1, 64), help="Steps in flight.")
+@click.option("--max-concurrency", type=click.IntRange(1, 64), metavar="N", help="Steps in flight.")
 @click.option("--resume", "run_id", metavar="RUN_ID", help="Go on with a run.")
 @click.option("--force", is_flag=True, help="Resume although the pipeline or the inputs changed.")
 @click.option("--strict", is_flag=True, help="Unknown fields are errors.")
@@ -85,7 +87,7 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options
             force=given["force"],
             strict=given["strict"],
         )
-    except ConfigError as exc:
+    except PipexError as exc:
         return _invalid(exc, as_json=as_json)
     provider = {name: given[name] for name in ("mock_responses", "cassette", "record")}
     return _execute(
@@ -175,16 +177,14 @@ def _execute(
 ) -> int:
     from pipex_core.app.pipelines import arun_pipeline, interruptible
     from pipex_core.app.settings import read_settings
-    from pipex_core.app.wiring import providing_of, unheard
+    from pipex_core.app.wiring import providing_of
 
     try:
         settings = read_settings(options={"checkpoint_dir": checkpoint_dir})
         providing = providing_of(settings, **provider)
         for warning in settings.warnings:
             note(f"warning: {warning}")
-        if not providing.chosen:
-            note("provider: mock (offline); choose with --provider or PIPEX_PROVIDER")
-        listener = unheard if quiet or as_json else _tell_step
+        listener = partial(_tell, is_chosen=providing.chosen, quiet=quiet or as_json)
         result = interruptible(
             lambda stop: arun_pipeline(
                 request, settings=settings, providing=providing, listener=listener, stop=stop
@@ -205,8 +205,10 @@ def _exit_of(result: "RunResult") -> int:
     return exit_later if parked else exit_failed
 
 
-def _tell_step(event: "Event") -> None:
-    if event.kind == "step_finished" and "/" not in event.step:
+def _tell(event: "Event", *, is_chosen: bool, quiet: bool) -> None:
+    if event.kind == "run_started" and not is_chosen:
+        note("provider: mock (offline); choose with --provider or PIPEX_PROVIDER")
+    if not quiet and event.kind == "step_finished" and "/" not in event.step:
         status = str(event.data.get("status", ""))
         note(f"  {marks.get(status, status):8} {event.step}")
 
@@ -226,7 +228,8 @@ def _run_lines(result: "RunResult") -> Iterator[str]:
         yield f"error{where}: {result.error.message} [{result.error.code}]"
     tokens = result.tokens.input + result.tokens.output
     yield (
-        f"{result.status}: {len(result.steps)} steps, {result.calls} calls, {tokens} tokens, "
+        f"{result.status}: {counted(len(result.steps), 'step')}, {counted(result.calls, 'call')}, "
+        f"{counted(tokens, 'token')}, "
         f"{document['cost_usd']:.4f} USD, {result.duration_ms / 1000:.2f} s, run {result.run_id}"
     )
     if not result.success:
@@ -267,13 +270,13 @@ def _first_message(error: PipexError, problems: Sequence[Problem]) -> str:
 def _inputs_file(path: str | None) -> Mapping[str, Any]:
     if path is None:
         return {}
-    from pipex_core.app.files import read_text
+    from pipex_core.app.files import json_problem, read_text
     from pipex_core.jsonvalue import parse
 
     try:
         value = parse(read_text(path))
     except ValueError as exc:
-        raise ConfigError(f"{path} is no JSON: {exc}", code="invalid_input") from exc
+        raise SpecError([replace(json_problem(exc, path), code="invalid_input")]) from exc
     if not isinstance(value, dict):
         raise ConfigError(f"{path} must hold a JSON object", code="invalid_input")
     return value
@@ -336,9 +339,9 @@ def _validate_lines(
         problems = found[document["file"]]
         yield from map(str, problems)
         errors = sum(problem.severity == "error" for problem in problems)
-        word = "ok" if document["ok"] else f"{errors} error{'s' if errors != 1 else ''}"
+        word = "ok" if document["ok"] else counted(errors, "error")
         warnings = len(problems) - errors
-        more = f", {warnings} warning{'s' if warnings != 1 else ''}" if warnings else ""
+        more = f", {counted(warnings, 'warning')}" if warnings else ""
         yield f"{document['file']}: {word}{more}"
         for step, options in document.get("effective", {}).items():
             for name, entry in options.items():

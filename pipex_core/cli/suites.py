@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipex_core.cli.main import LazyGroup, emit, exit_failed, exit_invalid, exit_ok, note
+from pipex_core.cli.main import LazyGroup, counted, emit, exit_failed, exit_invalid, exit_ok, note
 from pipex_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -123,8 +123,7 @@ def lint(path: str, *, strict: bool, as_json: bool) -> int:
         "problems": [asdict(problem) for problem in problems],
         "counts": dict(sorted(counts.items())),
     }
-    count = len(problems)
-    lines = [*map(str, problems), f"{path}: {count} problem{'' if count == 1 else 's'}"]
+    lines = [*map(str, problems), f"{path}: {counted(len(problems), 'problem')}"]
     emit(document, as_json=as_json, text="\n".join(lines))
     if bad:
         return exit_invalid
@@ -134,7 +133,14 @@ def lint(path: str, *, strict: bool, as_json: bool) -> int:
 @click.command()
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
-@click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "markdown"]),
+    default="text",
+    show_default=True,
+    help="How to print it.",
+)
 @click.option("--exit-code", is_flag=True, help="Exit 1 when there are changes.")
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON object.")
 def diff(before: str, after: str, *, form: str, exit_code: bool, as_json: bool) -> int:

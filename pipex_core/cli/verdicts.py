@@ -25,7 +25,12 @@ cut_text = 100
 )
 @click.option("--by", metavar="FIELD", help="Also per value of tags, split or a metadata path.")
 @click.option(
-    "--flips", type=click.IntRange(0), default=5, show_default=True, help="Changed cases to show."
+    "--flips",
+    type=click.IntRange(0),
+    metavar="N",
+    default=5,
+    show_default=True,
+    help="Changed cases to show.",
 )
 @click.option(
     "--gate", metavar="FILE", help="Also judge B against A; the exit code is the verdict's."
@@ -36,7 +41,7 @@ cut_text = 100
 def compare(before: str, after: str, **given: Any) -> int:  # noqa: ANN401 - click's options
     """Compare run B with run A on their common cases: better, worse, or one cannot tell.
 
-    A run is an id, a unique prefix, latest, latest:SUITE, or the name of a target.
+    A run is an id, a unique prefix, latest, latest:SUITE, or the name of a target or model.
     """
     from pipex_core.app.stored import find_run, open_archive
     from pipex_core.evals.compare import compare as compared

@@ -76,7 +76,7 @@ def bind_inputs(
 def _check(declared: InputSpec, value: Json) -> list[Problem]:
     if not fits_type(value, declared.type) or (value is None and declared.required):
         kind = declared.type or "value"
-        message = f"input {declared.name!r} must be a {kind}, got a {type_name(value)}"
+        message = f"input {declared.name!r} must be of type {kind}, not {type_name(value)}"
         return [Problem(code="invalid_input", message=message)]
     if declared.enum and not any(equal(value, one) for one in declared.enum):
         words = ", ".join(map(str, declared.enum))
