@@ -14,6 +14,7 @@ details_shown = 10
 text_shown = 2_000
 
 Align = Literal["left", "right"]
+thousands, millions_of_millions = 1e3, 1e12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +64,15 @@ class Report:
 
 
 def number(value: float | None) -> str:
-    """Three significant digits, half to even; a dash for what could not be computed."""
-    return "-" if value is None else f"{value:.3g}"
+    """Three significant digits, half to even; a dash for what could not be computed.
+
+    Thousands are written out: ``1,270`` reads better than ``1.27e+03``.
+    """
+    if value is None:
+        return "-"
+    if thousands <= abs(value) < millions_of_millions:
+        return f"{float(f'{value:.3g}'):,.0f}"
+    return f"{value:.3g}"
 
 
 def percent(share: float | None) -> str:
