@@ -19,6 +19,7 @@ from pipex_dagster.suites import partitions
 from pipex_dagster.translator import (
     PipexTranslator,
     failure_of,
+    key_of,
     layers,
     partition_of,
     slug,
@@ -76,7 +77,7 @@ def run_tags(files: SuiteFiles, entry: ModelEntry) -> dict[str, str]:
 def evaluation_job(files: SuiteFiles, translator: PipexTranslator) -> AssetJob:
     """The job that materializes all layers of a suite for one target."""
     suite = files.suite
-    keys = [translator.asset_key(suite.id, layer) for layer in layers]
+    keys = [key_of(translator, suite.id, layer) for layer in layers]
     return dg.define_asset_job(
         evaluation_name(suite.id),
         selection=dg.AssetSelection.assets(*keys),
@@ -89,7 +90,7 @@ def nightly_schedule(
 ) -> dg.ScheduleDefinition:
     """Asks the champion anew each night, so that a service that changed under its name is noticed."""
     suite_id, partition = files.suite.id, partition_of(entry.name)
-    op = "__".join(translator.asset_key(suite_id, "responses").path)
+    op = "__".join(key_of(translator, suite_id, "responses").path)
 
     def wish(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         context.instance.add_dynamic_partitions(targets_partitions, [partition])

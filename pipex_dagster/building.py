@@ -144,16 +144,27 @@ def _suites(
     project: Project, translator: PipexTranslator
 ) -> tuple[list[SuiteFiles], list[dg.AssetsDefinition]]:
     """The suites that can be used, and all assets: those of the others show what is wrong."""
-    good: list[SuiteFiles] = []
+    good: dict[str, SuiteFiles] = {}
     assets: list[dg.AssetsDefinition] = []
     for name in project.suites:
         try:
             files = suite_files(project, name)
+            _refuse_twin(files, good)
             assets += suite_assets(files, translator)
-            good.append(files)
+            good[slug(files.suite.id)] = files
         except PipexError as error:
             assets.append(broken_asset(name, error))
-    return good, assets
+    return list(good.values()), assets
+
+
+def _refuse_twin(files: SuiteFiles, known: Mapping[str, SuiteFiles]) -> None:
+    twin = known.get(slug(files.suite.id))
+    if twin is not None:
+        raise ConfigError(
+            f"suite {files.suite.id!r} would have the same assets as {twin.suite.id!r} in {twin.name}",
+            code="duplicate_id",
+            next_step="give one of them another id",
+        )
 
 
 def broken_asset(name: str, error: PipexError) -> dg.AssetsDefinition:

@@ -73,6 +73,7 @@ from pipex_dagster.translator import (
     SuiteAsset,
     failure_of,
     is_worth_a_retry,
+    key_of,
     partition_of,
     target_of,
     targets_partitions,
@@ -133,7 +134,7 @@ class _Assets:
         return [self._asset(layer, body) for layer, body in bodies.items()]
 
     def _key(self, layer: Layer) -> dg.AssetKey:
-        return self._translator.asset_key(self._files.suite.id, layer)
+        return key_of(self._translator, self._files.suite.id, layer)
 
     def _asset(self, layer: Layer, body: Body) -> dg.AssetsDefinition:
         suite = self._files.suite

@@ -16,8 +16,9 @@ from pipex_core.evals.archive import Archive
 from pipex_core.evals.rendering import text_table
 from pipex_dagster.automation import evaluation_name, run_tags
 from pipex_dagster.evaluation import SuiteFiles, suite_files
-from pipex_dagster.translator import PipexTranslator, partition_of, targets_partitions
+from pipex_dagster.translator import PipexTranslator, key_of, partition_of, targets_partitions
 
+as_shipped = PipexTranslator()
 silent = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -48,9 +49,19 @@ class Evaluated:
 
 
 def evaluate_all(
-    project: Project, definitions: dg.Definitions, instance: dg.DagsterInstance
+    project: Project,
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    *,
+    translator: PipexTranslator = as_shipped,
 ) -> Iterator[Evaluated]:
     """Materialize all layers of every suite for every target that its entry names, one after another.
+
+    Args:
+        project: Its suites and its models.
+        definitions: Of the project.
+        instance: That keeps the runs.
+        translator: With which the definitions were built.
 
     Raises:
         SpecError: A suite cannot be used.
@@ -62,7 +73,7 @@ def evaluate_all(
         instance.add_dynamic_partitions(targets_partitions, partitions)
         for entry in entries:
             yield _evaluated(files, entry, definitions, instance)
-        key = PipexTranslator().asset_key(files.suite.id, "leaderboard")
+        key = key_of(translator, files.suite.id, "leaderboard")
         # A critical rule that failed has kept the leaderboard of its run from being made.
         definitions.resolve_implicit_global_asset_job_def().execute_in_process(
             instance=instance, asset_selection=[key], run_config=silent, raise_on_error=False

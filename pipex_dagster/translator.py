@@ -84,17 +84,14 @@ class SuiteAsset:
 class PipexTranslator:
     """Names and descriptions of everything that pipex shows in Dagster."""
 
-    def asset_key(self, suite_id: str, layer: Layer) -> dg.AssetKey:
-        """Key of one layer of a suite; the role stands last because the lineage view shows only that."""
-        return dg.AssetKey([slug(suite_id), layer])
-
     def get_asset_spec(self, asset: SuiteAsset) -> dg.AssetSpec:
         """The spec of one asset: override this to change keys, groups, owners, tags or texts."""
         about = descriptions[asset.layer]
         if asset.layer == "suite" and asset.description:
             about = f"{asset.description}\n\n{about}"
         return dg.AssetSpec(
-            self.asset_key(asset.suite_id, asset.layer),
+            # The role stands last, because the lineage view shows only the last part.
+            [slug(asset.suite_id), asset.layer],
             deps=asset.deps,
             description=about,
             group_name=slug(asset.suite_id),
@@ -104,6 +101,12 @@ class PipexTranslator:
             metadata={"pipex/suite_name": asset.title},
             partitions_def=asset.partitions_def,
         )
+
+
+def key_of(translator: PipexTranslator, suite_id: str, layer: Layer) -> dg.AssetKey:
+    """The key that the translator gives a layer, overridden or not."""
+    spec = translator.get_asset_spec(SuiteAsset(suite_id=suite_id, layer=layer, title=suite_id))
+    return spec.key
 
 
 def slug(name: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from pipex_core.errors import ConfigError
 from pipex_dagster.building import build_definitions, refuse_pickles
 from pipex_dagster.translator import PipexTranslator, SuiteAsset
-from tests.dagster.conftest import Project, failure, models, quiet
+from tests.dagster.conftest import Project, failure, models, numbers, quiet
 
 root = Path(__file__).resolve().parents[2]
 
@@ -79,12 +79,19 @@ def test_an_overridden_spec_renames_and_describes_all_assets(project: Project) -
     class OfTheTeam(PipexTranslator):
         def get_asset_spec(self, asset: SuiteAsset) -> dg.AssetSpec:
             spec = super().get_asset_spec(asset)
-            return spec.replace_attributes(owners=["team:ml"], group_name="ours")
+            key = spec.key.with_prefix("ml")
+            return spec.replace_attributes(key=key, owners=["team:ml"], group_name="ours")
 
     found = build_definitions(str(project.root), translator=OfTheTeam())
     specs = found.resolve_all_asset_specs()
+    assert {tuple(spec.key.path[:2]) for spec in specs} == {("ml", "sums")}
     assert {tuple(spec.owners) for spec in specs} == {("team:ml",)}
     assert {spec.group_name for spec in specs} == {"ours"}
+    project.instance.add_dynamic_partitions("pipex_targets", ["good"])
+    result = found.resolve_job_def("evaluate__sums").execute_in_process(
+        instance=project.instance, partition_key="good", run_config=quiet
+    )
+    assert numbers(result, "leaderboard")["targets"] == 1.0
 
 
 def test_a_broken_pipeline_is_one_job_that_fails_with_its_problems(project: Project) -> None:
@@ -122,6 +129,18 @@ def test_a_metric_that_does_not_exist_breaks_its_suite_alone(project: Project) -
     (key,) = found.resolve_all_asset_keys()
     assert key.to_user_string() == "pipex_problems/sums"
     assert found.resolve_job_def("plg__adder").name == "plg__adder"
+
+
+def test_a_suite_with_the_names_of_another_is_shown_as_broken(project: Project) -> None:
+    for name, suite_id in (("a", "x-1"), ("b", "x.1")):
+        metrics = {"metrics": ["exact_match"]}
+        project.write(f"test_suites/{name}/suite.yaml", {"id": suite_id, "defaults": metrics})
+        project.write(f"test_suites/{name}/cases.jsonl", '{"id": "1", "input": "x"}\n')
+    specs = {s.key.to_user_string(): s for s in project.definitions().resolve_all_asset_specs()}
+    assert "x_1/scores" in specs
+    described = specs["pipex_problems/b"].description
+    assert described is not None
+    assert "suite 'x.1' would have the same assets as 'x-1' in a" in described
 
 
 def test_a_broken_models_file_is_shown_and_the_suites_stay(project: Project) -> None:
