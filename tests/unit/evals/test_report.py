@@ -275,7 +275,7 @@ def test_result_rows_hold_an_answer_with_all_its_metrics() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "-"), (0.123456, "0.123"), (0.5, "0.5"), (1234.5, "1.23e+03"), (0.0, "0")],
+    [(None, "-"), (0.123456, "0.123"), (0.5, "0.5"), (1234.5, "1,230"), (0.0, "0")],
 )
 def test_scores_have_three_significant_digits(value: float | None, text: str) -> None:
     assert number(value) == text
