@@ -102,14 +102,15 @@ def read_models(text: str, file: str) -> Sequence[ModelEntry]:
         )
         raw = []
     entries = [_entry(item, f"models[{i}]", findings) for i, item in enumerate(raw)]
-    names = [entry.name for entry in entries if entry is not None]
+    names = [None if entry is None else entry.name for entry in entries]
     findings += [
         Finding(
             code="duplicate_id", message=f"two models are called {name!r}", path=f"models[{i}].name"
         )
         for i, name in enumerate(names)
-        if name in names[:i]
+        if name is not None and name in names[:i]
     ]
+    findings += _second_champions(entries)
     _refuse(findings, document)
     return [entry for entry in entries if entry is not None]
 
@@ -118,6 +119,14 @@ _fields = {
     "name", "since", "provider", "cassette", "mock_responses", "champion", "suites", "paths",
     "kind", "model", "options", "prompt", "system", "path", "output_step", "bindings",
     "input_name", "description",
+}  # fmt: skip
+_types: Mapping[str, type] = {
+    **dict.fromkeys(
+        ("cassette", "description", "input_name", "kind", "mock_responses", "model", "output_step",
+         "path", "prompt", "since", "system"),
+        str,
+    ),
+    "champion": bool,
 }  # fmt: skip
 _of_the_target = ("model", "options", "prompt", "system", "output_step", "bindings", "input_name")
 
@@ -141,20 +150,32 @@ def _entry(item: Json, path: str, findings: list[Finding]) -> ModelEntry | None:
     if not isinstance(name, str) or not name:
         findings.append(Finding(code="missing_field", message="a model needs a name", path=path))
         return None
-    _check_values(item, path, findings)
+    if not _check_values(item, path, findings):
+        return None
     return ModelEntry(
         name=name,
         targets=_targets(item, name, path, findings),
         provider=str(item.get("provider", "mock")),
         cassette=item.get("cassette"),
         mock_responses=item.get("mock_responses"),
-        champion=bool(item.get("champion", False)),
+        champion=item.get("champion", False),
         since=item.get("since"),
         description=item.get("description"),
     )
 
 
-def _check_values(item: Mapping[str, Json], path: str, findings: list[Finding]) -> None:
+def _check_values(item: Mapping[str, Json], path: str, findings: list[Finding]) -> bool:
+    """Whether the values have their types; what is wrong with them is added to the findings."""
+    wrong = [
+        Finding(
+            code="wrong_type",
+            message=f"{key} is {'true or false' if kind is bool else 'text'}, not {value!r}",
+            path=f"{path}.{key}",
+        )
+        for key, value in item.items()
+        if (kind := _types.get(key)) is not None and not isinstance(value, kind)
+    ]
+    findings += wrong
     provider = item.get("provider", "mock")
     if provider not in known_providers:
         findings.append(
@@ -173,6 +194,25 @@ def _check_values(item: Mapping[str, Json], path: str, findings: list[Finding]) 
                 path=f"{path}.model",
             )
         )
+    if provider == "replay" and "cassette" not in item:
+        message = f"model {item['name']!r} replays and names no `cassette`"
+        findings.append(Finding(code="missing_field", message=message, path=path))
+    return not wrong
+
+
+def _second_champions(entries: Sequence[ModelEntry | None]) -> Iterator[Finding]:
+    """Entries that are the champion of a suite that has one already."""
+    first: dict[str, str] = {}
+    for i, entry in enumerate(entries):
+        if entry is None or not entry.champion:
+            continue
+        for suite in entry.targets:
+            if suite in first:
+                message = f"the champion of suite {suite!r} is {first[suite]!r} already"
+                yield Finding(
+                    code="conflicting_fields", message=message, path=f"models[{i}].champion"
+                )
+            first.setdefault(suite, entry.name)
 
 
 def _targets(
