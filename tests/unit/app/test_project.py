@@ -88,13 +88,13 @@ def test_an_entry_is_a_target_of_each_of_its_suites() -> None:
         ),
         (
             "models:\n  - 5\n  - {name: a, suites: [s], since: 2026}\n",
-            "models.yaml:2:5: error: a model is a map [wrong_type]\n"
-            "models.yaml:3:35: error: since is text, not 2026 [wrong_type]",
+            ("models.yaml:2:5: error: a model is a map [wrong_type]\n"
+            "models.yaml:3:35: error: since is text, not 2026 [wrong_type]"),
         ),
         (
-            "models:\n  - {name: a, suites: [s, t], champion: true}\n"
-            "  - {name: b, suites: [t], champion: true}\n",
-            "models.yaml:3:38: error: the champion of suite 't' is 'a' already [conflicting_fields]",
+            ("models:\n  - {name: a, suites: [s, t], champion: true}\n"
+            "  - {name: b, suites: [t], champion: true}\n"),
+            "models.yaml:3:28: error: the champion of suite 't' is 'a' already [conflicting_fields]",
         ),
     ],
 )  # fmt: skip
