@@ -14,7 +14,7 @@ from pipex_core.app.project import ModelEntry, open_project
 from pipex_core.errors import PipexError
 from pipex_core.evals.suite import suite_digest
 from pipex_core.jsonvalue import digest, short
-from pipex_dagster.evaluation import SuiteFiles, suite_files, target_key
+from pipex_dagster.suitefiles import SuiteFiles, suite_files, target_key
 from pipex_dagster.suites import partitions
 from pipex_dagster.translator import (
     PipexTranslator,

@@ -17,7 +17,6 @@ from pipex_core.app.settings import read_settings
 from pipex_core.errors import ConfigError, PipexError, SpecError
 from pipex_core.spec.plan import Plan
 from pipex_dagster.automation import evaluation_job, models_sensor, nightly_schedule
-from pipex_dagster.evaluation import SuiteFiles, suite_files
 from pipex_dagster.pipelines import pipeline_job
 from pipex_dagster.resources import (
     ArrowTable,
@@ -28,6 +27,7 @@ from pipex_dagster.resources import (
     records_key,
     tables_key,
 )
+from pipex_dagster.suitefiles import SuiteFiles, suite_files
 from pipex_dagster.suites import suite_assets
 from pipex_dagster.translator import (
     PipexTranslator,

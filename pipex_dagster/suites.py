@@ -33,15 +33,10 @@ from pipex_dagster.checks import check_results, check_specs
 from pipex_dagster.evaluation import (
     At,
     Rows,
-    SuiteFiles,
-    Versions,
     annotated,
     ask,
-    job_of,
     judged_today,
     known_answers,
-    nobody,
-    versions_of,
     write_report,
 )
 from pipex_dagster.presentation import (
@@ -57,6 +52,7 @@ from pipex_dagster.presentation import (
     worst_cases,
 )
 from pipex_dagster.resources import core_key, root_of, tables_key
+from pipex_dagster.suitefiles import SuiteFiles, Versions, job_of, nobody, versions_of
 from pipex_dagster.tables import (
     Standing,
     cases_table,

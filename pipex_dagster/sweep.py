@@ -15,7 +15,7 @@ from pipex_core.app.reports import leaderboard_grid
 from pipex_core.evals.archive import Archive
 from pipex_core.evals.rendering import text_table
 from pipex_dagster.automation import evaluation_name, run_tags
-from pipex_dagster.evaluation import SuiteFiles, suite_files
+from pipex_dagster.suitefiles import SuiteFiles, suite_files
 from pipex_dagster.translator import PipexTranslator, key_of, partition_of, targets_partitions
 
 as_shipped = PipexTranslator()

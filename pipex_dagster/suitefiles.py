@@ -1,0 +1,178 @@
+"""A suite and who is evaluated on it, as their files are; what that makes of the code version of each layer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipex_core.app.pipelines import load_pipeline
+from pipex_core.app.project import ModelEntry, Project
+from pipex_core.app.suites import gate_of_suite, load_suite
+from pipex_core.app.wiring import metrics
+from pipex_core.errors import ConfigError
+from pipex_core.evals.gatefile import Gate, paired_kinds
+from pipex_core.evals.job import EvalJob, RunOptions
+from pipex_core.evals.judged import Judged
+from pipex_core.evals.preflight import Request, prepare
+from pipex_core.evals.suite import Suite
+from pipex_core.evals.target import PromptTarget, Target
+from pipex_core.jsonvalue import Json, digest, digest_bytes
+from pipex_dagster.translator import Layer
+
+# Raised when the engine or an adapter would ask the same target otherwise.
+responses_version = 1
+layer_version = "1"
+# Stands for the target where rows are judged and nobody is asked.
+nobody = PromptTarget(provider="mock", model="none")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteFiles:
+    """A suite and who is evaluated on it, as the files are when the definitions are built.
+
+    Attributes:
+        name: Folder of the suite, under which the models file names it.
+        root: Folder of the project.
+    """
+
+    name: str
+    root: Path
+    suite: Suite
+    gate: Gate | None
+    entries: Sequence[ModelEntry]
+    champion: ModelEntry | None
+
+    def entry(self, target: str) -> ModelEntry:
+        """The entry of the models file with this name.
+
+        Raises:
+            ConfigError: ``unknown_target``, the models file does not name it for this suite.
+        """
+        found = next((entry for entry in self.entries if entry.name == target), None)
+        if found is None:
+            raise ConfigError(
+                f"the models file has no target {target!r} for suite {self.suite.id!r}",
+                code="unknown_target",
+                next_step="name it in `test_suites/models.yaml`, or delete the partition",
+            )
+        return found
+
+    def is_champion(self, target: str) -> bool:
+        """Whether others are compared with this target."""
+        return self.champion is not None and self.champion.name == target
+
+    def gate_for(self, target: str) -> Gate | None:
+        """The rules that apply to a target: all, but for the champion those that compare nothing."""
+        if self.gate is None or not self.is_champion(target):
+            return self.gate
+        own = tuple(rule for rule in self.gate.rules if rule.kind not in paired_kinds)
+        return replace(self.gate, rules=own) if own else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Versions:
+    """Code version of each layer: it changes exactly when the layer would come out differently.
+
+    Attributes:
+        responses: Engine and adapter semantics, repeats, and what the targets do apart from which model
+            they use: a new model leaves the other partitions fresh.
+        scores: What is measured.
+        summary: Thresholds, weights, tags and reducers as well.
+        verdict: The gate, and whom it compares with.
+    """
+
+    responses: str
+    scores: str
+    summary: str
+    verdict: str
+
+    def of(self, layer: Layer) -> str:
+        """The version of a layer; those of suite and leaderboard follow from their inputs alone."""
+        if layer in ("suite", "leaderboard"):
+            return layer_version
+        found: str = getattr(self, layer)
+        return found
+
+
+def suite_files(project: Project, name: str) -> SuiteFiles:
+    """The suite in one folder of a project.
+
+    Raises:
+        SpecError: All problems of its files.
+    """
+    suite = load_suite(project.suites[name])
+    return SuiteFiles(
+        name=name,
+        root=project.root,
+        suite=suite,
+        gate=gate_of_suite(suite),
+        entries=list(project.entries(name)),
+        champion=project.champion(name),
+    )
+
+
+def versions_of(files: SuiteFiles) -> Versions:
+    """The code versions of a suite's layers.
+
+    Raises:
+        SpecError: All problems of metrics, gate and pipelines.
+    """
+    job = job_of(files.suite, nobody, gate=files.gate, run_id="")
+    own = {case: [entry.fingerprint for entry in of] for case, of in job.case_metrics.items()}
+    asked = [responses_version, job.repeats, sorted({_program(files, e) for e in files.entries})]
+    champion = files.champion.name if files.champion else None
+    return Versions(
+        responses=digest(asked)[:16],
+        scores=digest([[entry.fingerprint for entry in job.metrics], own])[:16],
+        summary=job.plan_digest[:16],
+        verdict=digest([job.plan_digest, files.gate.digest if files.gate else None, champion])[:16],
+    )
+
+
+def target_key(files: SuiteFiles, entry: ModelEntry) -> str:
+    """What the models file says about a target, its files included: another target, another key."""
+    return digest([_program(files, entry), entry.targets[files.name].get("model"), entry.provider])
+
+
+def _program(files: SuiteFiles, entry: ModelEntry) -> str:
+    """What a target does with a case and what stands in for a model, apart from which model it is."""
+    data = dict(entry.targets[files.name])
+    own = {key: value for key, value in data.items() if key not in ("id", "name", "model")}
+    match data["kind"]:
+        case "pipeline":
+            own["path"] = load_pipeline(files.root / str(data["path"])).digest
+        case "prompt":
+            own.setdefault("prompt", files.suite.defaults.prompt)
+        case _:
+            own["path"] = _digest_of(files.root / str(data["path"]))
+    for name in (entry.mock_responses, entry.cassette):
+        if name is not None:
+            own[name] = _digest_of(files.root / name)
+    return digest(own)
+
+
+def _digest_of(path: Path) -> str | None:
+    """Of a file's bytes; None for one that is not there, which is told when somebody needs it."""
+    return digest_bytes(path.read_bytes()) if path.is_file() else None
+
+
+def job_of(  # noqa: PLR0913 - what a request has, all named
+    suite: Suite,
+    target: Target,
+    *,
+    run_id: str,
+    gate: Gate | None = None,
+    baseline: Judged | None = None,
+    options: RunOptions | None = None,
+    origin: Mapping[str, Json] | None = None,
+) -> EvalJob:
+    """The job of evaluating a target on a suite with the metrics that the suite names."""
+    request = Request(
+        run_id=run_id,
+        suite=suite,
+        target=target,
+        gate=gate,
+        baseline=baseline,
+        options=options or RunOptions(),
+        origin=origin or {},
+    )
+    return prepare(request, registry=metrics())
