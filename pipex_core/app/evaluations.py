@@ -217,8 +217,9 @@ class Desk:
     @property
     def answerer(self) -> str:
         """Who answers, as part of a pipeline target's identity."""
-        addresses = [url for name, url in self._base_urls().items() if name in wiring.vendors]
-        if self.providing.kind in {"live", "mixed"} and any(addresses):
+        urls = self._base_urls()
+        addresses = [f"{name}={urls[name]}" for name in wiring.vendors if urls[name]]
+        if self.providing.kind in {"live", "mixed"} and addresses:
             return f"{self.providing.kind}:{','.join(addresses)}"
         return self.providing.identity
 
@@ -317,6 +318,7 @@ async def arun_eval(  # noqa: PLR0913 - the contract of evaluation.md 10.1
     )
     job = desk.job(request)
     desk.require_folders()
+    desk.remember(job, request)
     try:
         return await desk.run(job)
     finally:

@@ -1,8 +1,10 @@
 """One metric on one answer, for people at a prompt."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from pipex_core.app import wiring
+from pipex_core.evals.scoring import query_of
+from pipex_core.evals.suite import Case, references
 from pipex_core.jsonvalue import Json
 from pipex_core.metrics.contract import MetricInput, Score
 from pipex_core.metrics.entries import resolve_entries
@@ -33,23 +35,15 @@ def score(
         ConfigError: ``dependency_missing``.
     """
     (entry,) = resolve_entries([{"type": metric, **options}], wiring.metrics())
-    is_text = isinstance(expected, str)
-    is_list = isinstance(expected, list) and all(isinstance(one, str) for one in expected)
-    structured = expected is not None and not is_text and not is_list
+    case = Case(id="score", input=input, expected_output=expected)
+    known = references(case)
     item = MetricInput(
         output=output,
-        references=[expected] if is_text else list(expected) if is_list else [],
-        reference_json=expected if structured else None,
-        has_reference_json=structured,
+        references=known.texts,
+        reference_json=known.structured,
+        has_reference_json=known.is_structured,
         input=input,
-        query=input if isinstance(input, str) else _query(input),
+        query=query_of(case),
         context=[context] if isinstance(context, str) else list(context or ()),
     )
     return score_item(entry, item)
-
-
-def _query(value: Json) -> str | None:
-    if not isinstance(value, Mapping):
-        return None
-    found = next((value[name] for name in ("question", "query", "input") if name in value), None)
-    return found if isinstance(found, str) else None

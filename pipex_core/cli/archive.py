@@ -81,7 +81,8 @@ def show(run_id: str, **given: Any) -> int:  # noqa: ANN401 - click's options
     if given["failed"]:
         rows = [row for row in _rows(stored) if row["passed"] is not True]
         payload = {"schema": "pipex.cases/1", "run_id": stored.place.run_id, "cases": rows}
-        emit(payload, as_json=given["as_json"], text=lambda: "\n".join(map(_one_line, rows)))
+        lines = list(map(_one_line, rows)) or ["every case passed"]
+        emit(payload, as_json=given["as_json"], text="\n".join(lines))
         return exit_ok
     findings = stored_findings(stored)
     payload = json.loads(rendered(findings, "json")) if given["as_json"] else {}

@@ -205,6 +205,7 @@ def _explain_lines(document: Mapping[str, Any]) -> Iterator[str]:
         key = f"  key {one['key'][:12]}" if one.get("key") else ""
         yield f"  {name:28} {one['state']}{origin}{key}"
         for change in one["differs"]:
-            yield f"    {change['part']}: {change['before']} -> {change['after']}"
+            before = "" if change["before"] is None else f"{change['before']} -> "
+            yield f"    {change['part']}: {before}{change['after']}"
             if change.get("diff"):
                 yield from (f"      {line}" for line in change["diff"].splitlines())
