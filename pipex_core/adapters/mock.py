@@ -9,11 +9,10 @@ from collections.abc import AsyncIterator, Sequence
 from pipex_core.errors import ProviderTimeout
 from pipex_core.jsonvalue import compact
 from pipex_core.llm.instance import smallest
-from pipex_core.llm.mock_rules import Entry, Rules
+from pipex_core.llm.mock_rules import Entry, Rules, default_text
 from pipex_core.llm.provider import Delta, Estimate, Request, Response, ToolCall, Usage
 from pipex_core.ports import Clock
 
-shown_prompt = 50
 pieces = re.compile(r"\s*\S+|\s+$")
 
 
@@ -93,12 +92,6 @@ class MockProvider:
         if position is None:
             return self._rules.default or Entry()
         return self._rules.rules[position].entry(self.answered[position])
-
-
-def default_text(prompt: str) -> str:
-    """What the mock says when nobody told it what to say."""
-    shown = prompt[:shown_prompt].replace("\r\n", " ").replace("\n", " ").replace("\r", " ")
-    return f"Mock response for: {shown}{'...' if len(prompt) > shown_prompt else ''}"
 
 
 def _response(entry: Entry, request: Request) -> Response:

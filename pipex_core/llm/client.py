@@ -183,6 +183,15 @@ class LlmClient:
             return None
         return Reply(response=stored, attempts=0, cost_nanousd=0, cache="hit", ordinal=ordinal)
 
+    def cached(self, request: Request) -> Response | None:
+        """What the call cache has for a request, or None; nothing is sent or journalled.
+
+        Raises:
+            ConfigError: The provider is not configured.
+        """
+        key = request.key(adapter_version=self._provider(request.provider).adapter_version)
+        return self._cache.get(key) if self._cache else None
+
     async def aclose(self) -> None:
         """Release the connections of all providers."""
         for provider in self.providers.values():

@@ -48,6 +48,7 @@ kinds: Mapping[str, type[ProviderError]] = {
 file_words = ("responses", "default")
 when_words = ("step", "type", "model", "session", "contains", "matches", "attempt")
 answer_words = ("reply", "json", "echo", "error")
+shown_prompt = 50  # characters of a prompt in the default text
 extra_words = ("tool_calls", "latency_ms", "tokens", "cost")
 
 
@@ -137,6 +138,12 @@ class Rules:
 
     rules: Sequence[Rule] = ()
     default: Entry | None = None
+
+
+def default_text(prompt: str) -> str:
+    """What the mock says when nobody told it what to say."""
+    shown = prompt[:shown_prompt].replace("\r\n", " ").replace("\n", " ").replace("\r", " ")
+    return f"Mock response for: {shown}{'...' if len(prompt) > shown_prompt else ''}"
 
 
 def rules_of(data: Json) -> Rules:

@@ -108,16 +108,7 @@ class Session:
         return {
             "schema": session_schema,
             "name": self.name,
-            "turns": [
-                {
-                    "role": turn.role,
-                    "text": turn.text,
-                    "step": turn.step,
-                    "run_id": turn.run_id,
-                    "cost_nanousd": turn.cost_nanousd,
-                }
-                for turn in self.turns
-            ],
+            "turns": [_turn_json(turn) for turn in self.turns],
         }
 
     @classmethod
@@ -138,6 +129,36 @@ class Session:
             return cls(name=document["name"], turns=turns)
         except (KeyError, TypeError) as exc:
             raise StoreError(f"a stored session cannot be read: {exc}") from exc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """One exchange as a step gives it to later steps: the user turn and its answer.
+
+    Attributes:
+        persists: Whether later runs go on with it.
+        is_fresh: Whether the session began in this run, whatever earlier runs had kept of it.
+    """
+
+    session: str
+    turns: Sequence[Turn]
+    persists: bool = True
+    is_fresh: bool = False
+
+    def stored(self) -> dict[str, Json]:
+        """The exchange as records keep it."""
+        return {
+            "session": self.session,
+            "turns": [_turn_json(turn) for turn in self.turns],
+            "persists": self.persists,
+            "is_fresh": self.is_fresh,
+        }
+
+    @classmethod
+    def from_stored(cls, document: Mapping[str, Json]) -> Self:
+        """The exchange that ``stored`` wrote."""
+        turns = tuple(Turn(**turn) for turn in document["turns"])
+        return cls(**{**document, "turns": turns})
 
 
 class SessionStore:
@@ -169,6 +190,16 @@ class SessionStore:
     def save(self, session: Session) -> None:
         """Keep the session, whole or not at all."""
         self._blobs.put(session_key(session.name), canonical_bytes(session.stored()))
+
+
+def _turn_json(turn: Turn) -> dict[str, Json]:
+    return {
+        "role": turn.role,
+        "text": turn.text,
+        "step": turn.step,
+        "run_id": turn.run_id,
+        "cost_nanousd": turn.cost_nanousd,
+    }
 
 
 def session_key(name: str) -> str:

@@ -76,6 +76,7 @@ async def mended(
     schema: Mapping[str, Json] | None,
     repairs: int,
     before_repair: Callable[[], None] = lambda: None,
+    value_of: Callable[[Reply], Json | Undefined] = lambda reply: json_of(reply.response.text),
 ) -> Mended:
     """A reply that satisfies ``schema``, asked for anew up to ``repairs`` times.
 
@@ -85,6 +86,7 @@ async def mended(
         schema: What the value must satisfy; None takes any reply.
         repairs: Further calls at most.
         before_repair: Told before each of them, for instance to void what was shown of a stream.
+        value_of: Finds the value in a reply; default: the JSON that its text is.
 
     Raises:
         StepError: ``output_schema_failed``, listing the pointers of the last reply.
@@ -94,7 +96,7 @@ async def mended(
         if count:
             before_repair()
         reply = await send(sent)
-        value = json_of(reply.response.text)
+        value = value_of(reply)
         problems = problems_of(value, schema)
         if not problems:
             return Mended(reply=reply, value=value, repairs=count)
@@ -104,3 +106,44 @@ async def mended(
         + "; ".join(f"{pointer or '(whole)'}: {message}" for pointer, message in problems),
         code="output_schema_failed",
     )
+
+
+def loosened(value: Json, schema: Mapping[str, Json]) -> Json:
+    """A value nearer to its schema: without unknown properties, numbers and booleans out of their text.
+
+    Only what a schema says of properties and items is followed; references and alternatives are not.
+    """
+    properties, items = schema.get("properties"), schema.get("items")
+    match value:
+        case dict() if isinstance(properties, Mapping):
+            return {
+                name: loosened(inner, _map_of(properties[name]))
+                for name, inner in value.items()
+                if name in properties
+            }
+        case list() if isinstance(items, Mapping):
+            return [loosened(inner, items) for inner in value]
+        case str():
+            return _read(value, schema.get("type"))
+        case _:
+            return value
+
+
+def _map_of(schema: Json) -> Mapping[str, Json]:
+    return schema if isinstance(schema, Mapping) else {}
+
+
+def _read(text: str, wanted: Json) -> Json:
+    """What a text says as a value of a type; the text where it says none or text is allowed."""
+    types = [wanted] if isinstance(wanted, str) else wanted or ()
+    if "string" in types:
+        return text
+    try:
+        value = parse(text.strip().lower() if "boolean" in types else text.strip())
+    except ValueError:
+        return text
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    fits = ("boolean" in types and isinstance(value, bool)) or (
+        is_number and bool({"number", "integer"}.intersection(types))
+    )
+    return value if fits else text

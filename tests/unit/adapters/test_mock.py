@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from pipex_core.adapters.mock import MockProvider, default_text
+from pipex_core.adapters.mock import MockProvider
 from pipex_core.errors import ProviderError, ProviderTimeout, RateLimited
-from pipex_core.llm.mock_rules import rules_of
+from pipex_core.llm.mock_rules import default_text, rules_of
 from pipex_core.llm.provider import Message, Origin, Request, Response, ToolDefinition
 from tests.fakes.clock import ManualClock
 
