@@ -236,3 +236,47 @@ def test_envelopes_of_two_branches_become_one_in_file_order() -> None:
 def test_a_branch_without_counts_changes_none(left: Any, right: Any, expected: list[int]) -> None:
     envelopes = [{"records": [], "provider_state": state} for state in (left, right)]
     assert merged(envelopes, order=[])["provider_state"] == expected
+
+
+lively = """
+workflow:
+  name: lively
+  steps:
+    - {name: shaky, type: claude, prompt: x}
+    - {name: odd, type: echo, value: 1, output_schema: {minimum: 2}, on_failure: continue}
+    - {name: kept, type: echo, value: "{{ steps.shaky }}", output_to_file: kept.txt}
+"""
+
+
+def events(result: dg.ExecuteInProcessResult, kind: str) -> list[str | None]:
+    return [event.step_key for event in result.all_events if event.event_type_value == kind]
+
+
+def test_retries_and_warnings_of_the_core_are_in_the_log_of_the_run(project: Project) -> None:
+    project.write("pipelines/lively.yaml", lively)
+    replies = [{"error": {"kind": "rate_limit"}}, "one"]
+    project.write("mock.yaml", {"responses": [{"replies": replies}]})
+    result = run_job(project, "lively", mock_responses="mock.yaml")
+    assert result.success
+    assert events(result, "STEP_UP_FOR_RETRY") == []
+    text = project_log(project, result)
+    assert "call_retried" in text
+    assert "output_schema_failed" in text
+    assert shown(result, "odd")["status"] == "failed"
+    assert shown(result, "odd")["error"]["code"] == "output_schema_failed"
+    assert shown(result, "kept")["files"] == ["kept.txt"]
+    assert (project.root / "outputs/kept.txt").read_text() == "one"
+
+
+def test_a_store_that_fails_gets_one_more_try_and_no_other(project: Project) -> None:
+    project.write("pipelines/lively.yaml", lively)
+    project.write("checkpoints", "a file where a folder should be")
+    result = run_job(project, "lively")
+    assert not result.success
+    assert events(result, "STEP_UP_FOR_RETRY") == ["shaky"]
+    assert events(result, "STEP_FAILURE") == ["shaky"]
+
+
+def project_log(project: Project, result: dg.ExecuteInProcessResult) -> str:
+    """All messages of a run."""
+    return "\n".join(entry.user_message for entry in project.instance.all_logs(result.run_id))
