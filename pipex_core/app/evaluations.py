@@ -42,7 +42,7 @@ from pipex_core.metrics.entries import resolve_entries
 from pipex_core.ports import BlobStore
 from pipex_core.telemetry import Listener
 
-numeric_libraries = ("numpy", "scipy", "pyarrow", "sacrebleu", "rouge-score", "rapidfuzz", "nltk")
+numeric_libraries = ("numpy", "scipy", "pyarrow", "sacrebleu", "rapidfuzz")
 request_key = "eval.json"
 
 

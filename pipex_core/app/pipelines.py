@@ -79,8 +79,17 @@ async def arun_pipeline(
     providing: wiring.Providing,
     listener: Listener = wiring.unheard,
     stop: asyncio.Event | None = None,
+    planned: Callable[[Plan], None] = lambda _: None,
 ) -> RunResult:
     """Execute a pipeline file, or go on with a run of it.
+
+    Args:
+        request: What to run.
+        settings: Of this process.
+        providing: Who answers model calls.
+        listener: Hears every event.
+        stop: Set by whoever wants the run to stop.
+        planned: Sees the checked plan, with its warnings, before anything is executed.
 
     Raises:
         SpecError: The file or the inputs have problems; nothing was executed.
@@ -88,6 +97,7 @@ async def arun_pipeline(
         StoreError: The run's files cannot be used.
     """
     plan = _plan(request.path, request.values, settings, strict=request.strict)
+    planned(plan)
     services = services_for(settings, providing, listener=listener, values=request.values)
     document: dict[str, Json] = {"options": _kept_options(request, providing)}
     options = RunOptions(

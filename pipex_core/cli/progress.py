@@ -34,10 +34,7 @@ class ProgressLine:
     def __call__(self, event: "Event") -> None:
         """Show what an event says, if it says something to a person."""
         if event.kind == "warning":
-            self.close()
-            print(
-                f"warning: {event.data.get('message')} [{event.data.get('code')}]", file=sys.stderr
-            )
+            self._warn(str(event.data.get("code")), str(event.data.get("message")))
         elif event.kind == "progress" and not self.quiet:
             self._show(event.data)
         elif event.kind == "eval_finished":

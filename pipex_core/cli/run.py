@@ -23,6 +23,7 @@ from pipex_core.errors import ConfigError, PipexError, Problem, SpecError, Store
 if TYPE_CHECKING:
     from pipex_core.app.pipelines import RunRequest
     from pipex_core.engine.records import RunResult
+    from pipex_core.spec.plan import Plan
     from pipex_core.telemetry import Event
 
 marks = {"succeeded": "ok", "skipped": "skipped", "failed": "FAILED"}
@@ -187,13 +188,23 @@ def _execute(
         listener = partial(_tell, is_chosen=providing.chosen, quiet=quiet or as_json)
         result = interruptible(
             lambda stop: arun_pipeline(
-                request, settings=settings, providing=providing, listener=listener, stop=stop
+                request,
+                settings=settings,
+                providing=providing,
+                listener=listener,
+                stop=stop,
+                planned=_warn,
             )
         )
     except PipexError as exc:
         return _invalid(exc, as_json=as_json, run_id=request.resume)
     emit(result.as_json(), as_json=as_json, text=lambda: "\n".join(_run_lines(result)))
     return _exit_of(result)
+
+
+def _warn(plan: "Plan") -> None:
+    for problem in plan.warnings:
+        note(str(problem))
 
 
 def _exit_of(result: "RunResult") -> int:
