@@ -101,13 +101,12 @@ class _ModelInquiry:
 
     async def ask(self, unit: Unit, attempt: int) -> Answer:
         """The answer, with the wall clock around it."""
-        del attempt
         clock = self._services.clock
         started = clock.now()
         timeout_s = self._job.options.timeout_s
         asking = Asking(
             client=self._services.client,
-            log=self._log(unit),
+            log=self._log(unit, attempt),
             ledger=self._ledger,
             retry=self._retry,
             sink=self._sink,
@@ -117,9 +116,10 @@ class _ModelInquiry:
         answer = await ask_model(self._target, unit.case, unit.repeat, asking)
         return replace(answer, started_at=started, finished_at=clock.now())
 
-    def _log(self, unit: Unit) -> CallLog:
+    def _log(self, unit: Unit, attempt: int) -> CallLog:
         if self._journal is None:
             return NullCallLog(unit.name)
-        return JournalCallLog(
-            self._journal, unit.name, before=self._journal.state.units.get(unit.name)
-        )
+        # Only the try that a crash interrupted goes on with its calls; a later one starts afresh.
+        known = self._journal.state.units.get(unit.name)
+        before = known if known is not None and attempt == known.attempt + 1 else None
+        return JournalCallLog(self._journal, unit.name, before=before)

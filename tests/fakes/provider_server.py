@@ -200,11 +200,13 @@ class ProviderServer:
     Attributes:
         requests: POSTs in order of arrival.
         bills: Request digest to the number of times it was charged.
+        keys: Those that are known.
     """
 
     def __init__(self) -> None:
         self.requests: list[Received] = []
         self.bills: Counter[str] = Counter()
+        self.keys = {good_key}
         self.stopping = threading.Event()
         self._held: list[threading.Event] = []
         self._script: list[Reply] = []
@@ -278,18 +280,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         length = int(self.headers.get("content-length") or 0)
-        body = json.loads(self.rfile.read(length) or b"null")
+        data = self.rfile.read(length)
+        if len(data) < length:
+            self.close_connection = True  # the caller died while it was sending
+            return
+        body = json.loads(data or b"null")
         headers = {name.lower(): value for name, value in self.headers.items()}
         path = self.path.split("?")[0]
-        bearer = headers.get("authorization", "").removeprefix("Bearer ")
-        key = headers.get("x-goog-api-key") or headers.get("x-api-key") or bearer
+        key = key_of(headers)
         reply = self.owner.take(Received(path=path, headers=headers, body=body))
         if reply.hang:
             self.owner.stopping.wait()
         if reply.hang or reply.drop:
             self.close_connection = True
             return
-        if key != good_key:
+        if key not in self.owner.keys:
             reply = _unknown_key(path)
         is_plain = reply.body is None and reply.chunks is None
         if is_plain and path.endswith(":streamGenerateContent"):
@@ -332,6 +337,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)
+
+
+def key_of(headers: Mapping[str, str]) -> str:
+    """The key of a request, whichever way it is sent."""
+    bearer = headers.get("authorization", "").removeprefix("Bearer ")
+    return headers.get("x-goog-api-key") or headers.get("x-api-key") or bearer
 
 
 def _plain(path: str) -> dict[str, Any]:

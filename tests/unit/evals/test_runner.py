@@ -21,6 +21,7 @@ from pipex_core.evals.publication import Place, places, read_manifest
 from pipex_core.evals.runner import (
     EvalRun,
     check_resume,
+    evaluate,
     header_of,
     publish_run,
     respond,
@@ -561,6 +562,27 @@ def test_an_answer_that_was_paid_is_not_bought_again_after_a_crash() -> None:
     assert found.row_digest == run(job(target=paid), billed(BreakableJournals())).row_digest
     # 1 000 tokens in and 100 out at 1 and 5 USD per million.
     assert found.responses["cost_nanousd"].to_pylist() == [1_500_000] * 5
+
+
+def test_a_call_whose_tries_crashes_used_up_is_asked_afresh_in_the_second_pass() -> None:
+    journals = BreakableJournals()
+    made = job(target=paid, options={"max_concurrency": 1})
+
+    async def cut_off() -> None:
+        provider = Billed()
+        provider.gate = asyncio.Event()
+        world = World(provider=provider, journals=journals)
+        work = asyncio.create_task(evaluate(made, world.services, blobs=MemoryBlobs()))
+        await world.provider.first_call()
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+    for _ in range(4):
+        asyncio.run(cut_off())
+    found = run(made, billed(journals))
+    assert found.status == "completed"
+    assert found.responses["attempts"].to_pylist() == [2, 1, 1, 1, 1]
 
 
 def test_what_the_journal_says_was_paid_counts_against_the_budget_of_a_resumed_run() -> None:
