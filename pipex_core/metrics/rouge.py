@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from pipex_core.metrics import stemming
 from pipex_core.metrics.contract import (
     MetricInfo,
     MetricInput,
@@ -15,7 +16,7 @@ from pipex_core.metrics.contract import (
 )
 from pipex_core.metrics.options import library_normalize_option
 from pipex_core.metrics.overlap import Overlap, shared_ngrams, shared_sentences, shared_sequence
-from pipex_core.metrics.words import normalized, rouge_words, stemmer, unicode_words
+from pipex_core.metrics.words import normalized, rouge_words, stemmed, unicode_words
 
 
 class Rouge:
@@ -61,7 +62,7 @@ class Rouge:
             "tokenizer": OptionInfo(kind="str", default="rouge", choices=("rouge", "unicode")),
             "normalize": library_normalize_option,
         },
-        libraries=("nltk",),  # its stemmer; the rest is ours
+        identity={"stemmer": stemming.version},
     )
 
     def __init__(
@@ -81,7 +82,7 @@ class Rouge:
         self._field = field
         self._split = rouge_words if tokenizer == "rouge" else unicode_words
         self._normalize = normalize
-        self._stems = stemmer() if use_stemmer else None
+        self._use_stemmer = use_stemmer
 
     def score(self, item: MetricInput) -> Score:
         output, *references = (
@@ -117,7 +118,7 @@ class Rouge:
 
     def _words(self, text: str) -> list[str]:
         words = self._split(text)
-        return words if self._stems is None else self._stems(words)
+        return stemmed(words) if self._use_stemmer else words
 
 
 class _Text:

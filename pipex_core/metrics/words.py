@@ -3,9 +3,10 @@
 import re
 import string
 import unicodedata
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, Literal
+
+from pipex_core.metrics.stemming import stem
 
 Form = Literal["none", "nfc", "nfkc"]
 forms: Final = ("none", "nfc", "nfkc")
@@ -80,19 +81,6 @@ def without_accents(text: str) -> str:
     return unicodedata.normalize("NFC", bare)
 
 
-def stemmer() -> Callable[[list[str]], list[str]]:
-    """A function that stems words of more than three letters as rouge-score does.
-
-    Source: Porter 1980 with the departures of nltk, https://www.nltk.org/api/nltk.stem.porter.html.
-    """
-    stem = _stem()
-    return lambda words: [stem(word) if len(word) > 3 else word for word in words]  # noqa: PLR2004 - the rule of ROUGE-1.5.5
-
-
-@lru_cache(maxsize=1)
-def _stem() -> Callable[[str], str]:
-    from nltk.stem.porter import PorterStemmer  # type: ignore[import-untyped]  # nltk has no types
-
-    porter = PorterStemmer()
-    # A stem takes some 20 microseconds, and texts repeat their words.
-    return lru_cache(maxsize=65_536)(lambda word: porter.stem(word) if word.isascii() else word)
+def stemmed(words: list[str]) -> list[str]:
+    """Words of more than three letters stemmed as rouge-score does; others, and other scripts, as they are."""
+    return [stem(word) if len(word) > 3 and word.isascii() else word for word in words]  # noqa: PLR2004 - the rule of ROUGE-1.5.5

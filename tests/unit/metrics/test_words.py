@@ -7,7 +7,7 @@ from pipex_core.metrics.words import (
     rouge_words,
     squad_normalized,
     squad_words,
-    stemmer,
+    stemmed,
     unicode_words,
     without_accents,
     without_punctuation,
@@ -75,8 +75,8 @@ def test_accents_go_and_letters_stay() -> None:
 
 
 def test_only_words_of_more_than_three_ascii_letters_are_stemmed() -> None:
-    stem = stemmer()
-    assert stem(["running", "dies", "was", "ponies", "größere"]) == [
+
+    assert stemmed(["running", "dies", "was", "ponies", "größere"]) == [
         "run",
         "die",
         "was",
