@@ -2,7 +2,7 @@
 
 import asyncio
 import posixpath
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from pipex_core.expressions.evaluate import Mode
 from pipex_core.jsonvalue import Json
 from pipex_core.llm.cost import Ledger
 from pipex_core.llm.limits import RetryPolicy
+from pipex_core.llm.session import SessionStore
 from pipex_core.ports import Workspace
 from pipex_core.spec.model import StepSpec
 from pipex_core.spec.options import effective
@@ -120,6 +121,11 @@ class Ran:
     stopped: ErrorRecord | None = None
 
 
+async def no_checkpoint(label: str | None) -> None:
+    """Nothing is saved: the steps are part of something that keeps its own state."""
+    del label
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
     """A plan that is being executed, or a child of one.
@@ -138,7 +144,13 @@ class Execution:
         run_steps: Executes the steps of a plan; made by the scheduler.
         warnings: Of the whole run, in order; shared by all its parts.
         top: Name of the top-level step that this belongs to, or None at the top.
+        since: Where the interrupted try of the step around these begins in the journal: what failed
+            after it had been dealt with, so it is not tried again. None in a new try.
+        checkpoint: Saves a checkpoint of the run now, pinned under the label if there is one.
         stops: What stops the run as soon as one of them is done, with the reason.
+        known_options: Options of the steps that were executed, by document path; of this plan only.
+        answers: Texts that steps keep for their later executions, by document path and prompt; of this
+            process only.
     """
 
     services: Services
@@ -159,15 +171,40 @@ class Execution:
     max_concurrency: int = 1
     warnings: list[RunWarning] = field(default_factory=list)
     top: str | None = None
+    since: int | None = None
+    checkpoint: "Callable[[str | None], Awaitable[None]]" = no_checkpoint
     stops: "tuple[asyncio.Future[ErrorRecord], ...]" = ()
+    known_options: dict[str, StepOptions] = field(default_factory=dict)
+    answers: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def is_nested(self) -> bool:
         """Whether somebody around these steps waits until they are durable."""
         return self.depth > 0 or self.top is not None or bool(self.unit_prefix)
 
+    @property
+    def sessions(self) -> SessionStore | None:
+        """Where sessions outlive the run; None for a case of an evaluation, which leaves none behind."""
+        return None if self.unit_prefix else self.services.sessions
+
     def options_of(self, step: StepSpec) -> StepOptions:
-        """How a step of this plan is to be executed."""
+        """How a step of this plan is to be executed; a step has the same options in every iteration."""
+        known = self.known_options.get(step.path)
+        if known is None:
+            known = self.known_options[step.path] = self._options_of(step)
+        return known
+
+    def below(self, path: str, *, since: int | None) -> "Execution":
+        """The execution of the steps inside the step at ``path``."""
+        return replace(self, top=self.top or path, since=since)
+
+    def has_ended(self, unit: Unit) -> bool:
+        """Whether a step is not to be executed, because the journal has its last word."""
+        if unit.end is None or unit.is_finished:
+            return unit.is_finished
+        return self.since is not None and unit.ended > self.since
+
+    def _options_of(self, step: StepSpec) -> StepOptions:
         services = self.services
         found = effective(
             step,
@@ -205,6 +242,8 @@ class Execution:
             depth=self.depth + 1,
             chain=self.chain if file is None else (*self.chain, file),
             top=self.top or top,
+            known_options={},
+            answers={},
         )
 
 

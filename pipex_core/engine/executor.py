@@ -6,8 +6,9 @@ cancellation is let through.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial, reduce
 
 from pipex_core.engine.asking import Asking
 from pipex_core.engine.execution import Execution
@@ -23,22 +24,30 @@ from pipex_core.engine.recovery import (
     is_repeatable,
     strategy_of,
 )
+from pipex_core.engine.sessions import keep_said, session_in
+from pipex_core.engine.streaming import onlooker
 from pipex_core.engine.timing import within
+from pipex_core.engine.toolcalls import HeldCommands
 from pipex_core.engine.view import View
 from pipex_core.errors import ErrorRecord, PipexError, ProviderError, StepError, StoreError
 from pipex_core.expressions.evaluate import evaluate
 from pipex_core.expressions.template import render
 from pipex_core.expressions.values import to_text, truth
 from pipex_core.jsonvalue import Json, check_schema, compact
+from pipex_core.llm.session import Said
 from pipex_core.spec.model import StepShape, StepSpec
 from pipex_core.steps.contract import (
     BlockResult,
     ChildResult,
     ChildRun,
+    Inside,
     Outcome,
     Step,
     StepContext,
     Tokens,
+    Written,
+    nothing_written,
+    outermost,
 )
 
 
@@ -55,25 +64,35 @@ async def execute_step(
     """
     path = prefix + step.name
     known = execution.unit(path)
-    if known.is_finished and known.end is not None:
-        return StepRecord.from_stored(execution.journal.value("result", known.end))
+    if execution.has_ended(known) and known.end is not None:
+        record = StepRecord.from_stored(execution.journal.value("result", known.end))
+        await keep_said(record, path, view, execution)
+        return record
     return await _Run(step, path, view, execution, known).record()
 
 
 @dataclass(slots=True, kw_only=True)
 class _Below:
-    """What nested steps took, for the account of the step around them."""
+    """What nested steps took, for the account of the step around them.
+
+    Attributes:
+        end: The first record that ends the run whatever the steps around it make of it.
+    """
 
     cost_nanousd: int = 0
     tokens: Tokens = field(default_factory=Tokens)
-    files: list[str] = field(default_factory=list)
+    files: set[str] = field(default_factory=set)
+    said: list[Said] = field(default_factory=list)
+    end: StepRecord | None = None
 
     def add(self, records: Sequence[StepRecord]) -> None:
         """Count records of nested steps."""
         for record in records:
             self.cost_nanousd += record.cost_nanousd
             self.tokens += record.tokens
-            self.files += record.files
+            self.files.update(record.files)
+            if record.stops_all:
+                self.end = self.end or record
 
 
 class _Run:
@@ -99,6 +118,7 @@ class _Run:
         self._first_try = self._tries + 1
         self._repeated_calls = 0
         self._spent = _Below()
+        self._gathered: Callable[[], Outcome] = Outcome
         self._started = 0.0
 
     async def record(self) -> StepRecord:
@@ -109,7 +129,7 @@ class _Run:
             self._execution.count_step()
             record = await self._judged()
         except PipexError as exc:
-            record = self._failed(exc, Outcome())
+            record = self._failed(exc, self._gathered())
         record = replace(record, duration_ms=self._elapsed_ms())
         try:
             record = await self._journalled(record)
@@ -118,6 +138,7 @@ class _Run:
             message = f"the step gave back something that is no JSON: {exc}"
             error = StepError(message, code="internal_error")
             record = await self._journalled(self._failed(error, Outcome()))
+        await keep_said(record, self._path, self._view, self._execution)
         if record.status == "failed" and not record.ends_run and record.error is not None:
             self._execution.warn(record.error.code, record.error.message, step=self._path)
         self._execution.sink.emit(
@@ -151,9 +172,12 @@ class _Run:
         while True:
             self._tries += 1
             self._begin()
-            outcome = Outcome()
+            self._gathered = Outcome
+            outcome: Outcome | None = None
             try:
                 outcome = await self._once()
+                if self._spent.end is not None:
+                    return self._ended_below(self._spent.end, outcome)
                 if outcome.failure is None:
                     return await self._succeeded(outcome)
                 failure = StepError(outcome.failure.message, code=outcome.failure.code)
@@ -163,6 +187,7 @@ class _Run:
                 error = exc
             except Exception as exc:  # noqa: BLE001 - a step may break in any way; its record says how
                 error = StepError(f"{type(exc).__name__}: {exc}", code="internal_error")
+            outcome = self._gathered() if outcome is None else outcome
             wait_s = self._retry.wait_s(self._tries - 1, self._execution.services.rng)
             action = decide(self._failure(error, wait_s))
             if not isinstance(action, RetryStep):
@@ -202,6 +227,7 @@ class _Run:
 
     async def _once(self) -> Outcome:
         """What the step's class makes of one try, its value checked against the schema."""
+        looking = onlooker(self._execution, self._path, self._options.values)
         asking = Asking(
             self._execution,
             self._unit,
@@ -211,13 +237,17 @@ class _Run:
             before=self._known if self._is_continued() else None,
             use_cache=bool(self._step.get("cache")),
             deadline=self._deadline(),
+            onlooker=looking,
         )
+        self._spent.said.clear()
         try:
             outcome = await self._work().run(self._context(asking))
         finally:
             self._spent.cost_nanousd += asking.cost_nanousd
             self._spent.tokens += asking.tokens
             self._repeated_calls += max(asking.attempts - 1, 0)
+            if looking is not None:
+                looking.end()
         if not self._shape.is_model:
             self._check_schema(outcome)
         return outcome
@@ -227,6 +257,8 @@ class _Run:
 
     def _context(self, asking: Asking) -> StepContext:
         execution = self._execution
+        services = execution.services
+        commands = services.commands
         scope = self._view.scope(self._step, attempt=self._tries, now=self._clock.now)
         return StepContext(
             step=self._step,
@@ -238,41 +270,53 @@ class _Run:
             call=asking.call,
             run_block=self._run_block,
             run_child=self._run_child,
+            scope_of=lambda inside: self._view.inside(inside).scope(
+                self._step, attempt=self._tries, now=self._clock.now
+            ),
+            gather=self._gather,
+            checkpoint=execution.checkpoint,
             warn=self._warn,
             mode=self._options.templates,
             attempt=self._tries,
-            vendors=execution.services.vendors,
-            extensions=execution.services.extensions,
+            vendors=services.vendors,
+            extensions=services.extensions,
+            tools=asking.tools,
+            commands=None if commands is None else HeldCommands(commands, services.hold),
+            session=partial(session_in, self._view, execution),
+            answers=execution.answers,
+            cached=asking.cached,
+            functions=execution.plan.spec.get("gemini_functions", {}),
+            redact=services.redact,
         )
 
+    def _gather(self, gathered: Callable[[], Outcome]) -> None:
+        self._gathered = gathered
+
     async def _run_block(
-        self,
-        steps: Sequence[StepSpec],
-        prefix: str,
-        *,
-        local: Mapping[str, Json] | None = None,
-        loop: Mapping[str, Json] | None = None,
+        self, steps: Sequence[StepSpec], prefix: str, inside: Inside = outermost
     ) -> BlockResult:
-        names = {**self._view.local, **(local or {})}
-        view = replace(self._view, local=names, loop=self._view.loop if loop is None else loop)
-        execution = replace(self._execution, top=self._execution.top or self._path)
-        records: dict[str, Mapping[str, Json]] = {}
-        variables: dict[str, Json] = {}
+        # Thousands of blocks may wait for nothing; others, such as deadlines, have their turn between.
+        await asyncio.sleep(0)
+        view = self._view.inside(inside)
+        execution = self._below()
+        records: list[StepRecord] = []
         for step in steps:
             record = await execute_step(step, view, execution, prefix=prefix)
             self._spent.add([record])
+            records.append(record)
+            if record.ends_run or record.signal is not None:
+                break
             view = view.with_records([record])
-            records[step.name] = record.as_json()
-            variables |= record.variables
-            if record.ends_run:
-                return BlockResult(records=records, error=records[step.name], variables=variables)
-        return BlockResult(records=records, variables=variables)
+        return _block_of(records)
 
     async def _run_child(self, wanted: ChildRun) -> ChildResult:
+        execution = self._below()
         nested = await run_child(
-            wanted, step=self._step, path=self._path, view=self._view, execution=self._execution
+            wanted, step=self._step, path=self._path, view=self._view, execution=execution
         )
-        self._spent.add(list(nested.ran.records.values()))
+        records = list(nested.ran.records.values())
+        self._spent.add(records)
+        self._spent.said += [one for record in records for one in record.said]
         return nested.result
 
     def _check_schema(self, outcome: Outcome) -> None:
@@ -293,7 +337,7 @@ class _Run:
     async def _succeeded(self, outcome: Outcome) -> StepRecord:
         record = self._record(outcome)
         name = self._step.get("output_to_file")
-        if name is None:
+        if name is None or record.status == "skipped":
             return record
         scope = self._view.scope(self._step, attempt=self._tries, now=self._clock.now)
         path = to_text(render(name, scope, mode=self._options.templates))
@@ -302,8 +346,23 @@ class _Run:
             written = await asyncio.to_thread(self._execution.workspace.write_output, path, text)
         return replace(
             record,
-            files=(*record.files, written),
+            files=tuple(sorted({*record.files, written})),
             metadata={**record.metadata, "output_file": written},
+        )
+
+    def _ended_below(self, end: StepRecord, outcome: Outcome) -> StepRecord:
+        """The record of a step below which something ended the run, whatever the step made of it."""
+        error = end.error
+        if error is not None and outcome.failure is not None:
+            error = replace(error, message=outcome.failure.message)
+        return replace(
+            self._record(outcome),
+            status="failed",
+            text=None,
+            error=error,
+            ends_run=True,
+            decision=end.decision,
+            retry_after_s=end.retry_after_s,
         )
 
     def _failed(self, error: PipexError, outcome: Outcome) -> StepRecord:
@@ -335,9 +394,12 @@ class _Run:
             for name in ("tags", "metadata")
             if name in self._step.fields
         }
+        if outcome.skipped is not None:
+            kept["reason"] = outcome.skipped
         return StepRecord(
             name=self._step.name,
             type=self._step.type,
+            status="succeeded" if outcome.skipped is None else "skipped",
             text=outcome.text,
             data=outcome.data,
             model=outcome.model,
@@ -346,9 +408,13 @@ class _Run:
             attempts=max(self._tries, 1) + self._repeated_calls,
             degraded=outcome.degraded,
             metadata={**kept, **outcome.metadata},
-            variables=outcome.variables,
+            variables=outcome.written.variables,
+            session=outcome.written.session,
+            loop_variables=outcome.written.loop,
+            said=(*outcome.written.said, *self._spent.said),
+            signal=outcome.signal,
             aliases=tuple(outcome.aliases),
-            files=tuple(self._spent.files),
+            files=tuple(sorted(self._spent.files)),
         )
 
     async def _journalled(self, record: StepRecord) -> StepRecord:
@@ -363,6 +429,8 @@ class _Run:
                 "error": error_json(record.error),
                 **await journal.field("result", record.stored()),
             }
+            if record.status == "failed" and not record.ends_run:
+                end["final"] = True
             self._execution.services.faults.hit("engine.before_unit_end")
             if self._execution.is_nested:
                 # Whoever is around it waits, and its own end stands behind this one.
@@ -379,6 +447,10 @@ class _Run:
     def _is_continued(self) -> bool:
         return self._tries == self._first_try and self._known.end is None
 
+    def _below(self) -> Execution:
+        since = self._known.begun if self._is_continued() else None
+        return self._execution.below(self._path, since=since)
+
     def _deadline(self) -> float | None:
         own = self._options.timeout_s
         if own is None:
@@ -391,3 +463,17 @@ class _Run:
 
     def _warn(self, code: str, message: str) -> None:
         self._execution.warn(code, message, step=self._path)
+
+
+def _block_of(records: Sequence[StepRecord]) -> BlockResult:
+    """What a block did whose steps left these records."""
+    last = records[-1] if records else None
+    shown = {record.name: record.as_json() for record in records}
+    return BlockResult(
+        records=shown,
+        error=shown[last.name] if last is not None and last.ends_run else None,
+        ends_run=last is not None and last.stops_all,
+        signal=None if last is None else last.signal,
+        written=reduce(Written.then, (record.written for record in records), nothing_written),
+        aliases={alias: record.name for record in records for alias in record.aliases},
+    )

@@ -16,7 +16,7 @@ from pipex_core.jsonvalue import Json
 
 journal_schema: Final = "pipex.journal/1"
 passed_over: Final = frozenset(
-    {"tool_begin", "tool_done", "checkpoint", "fence", "warning", "note", "seal", "rollback"}
+    {"checkpoint", "fence", "warning", "note", "seal", "rollback"}
     | {"batch_intent", "batch_created", "batch_closed"}
     | {"txn_begin", "txn_undo", "txn_commit", "txn_abort", "undo_done", "undo_failed"}
 )
@@ -30,6 +30,14 @@ class Answer:
     done: Mapping[str, Json]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolTry:
+    """A tool call: the records ``tool_begin`` and, once it has ended, ``tool_done``."""
+
+    begin: Mapping[str, Json]
+    done: Mapping[str, Json] | None = None
+
+
 @dataclass(slots=True, kw_only=True)
 class Unit:
     """What is known of one step, task or case.
@@ -38,20 +46,32 @@ class Unit:
         attempt: Number of the latest try, from 1; 0 when it never began.
         failed_tries: Tries since the last end that failed and were to be followed by another.
         end: The last ``unit_end``, or None while it has not ended.
+        begun: Place of the latest begin among the records, from 1; 0 when it never began.
+        ended: Place of the last end, likewise.
         answers: Answered calls of the latest try by ordinal.
         tries: Times that a call was begun in the latest try, by (ordinal, request).
+        tools: Tool calls of the latest try by (ordinal, tool_use_id).
     """
 
     attempt: int = 0
     failed_tries: int = 0
     end: Mapping[str, Json] | None = None
+    begun: int = 0
+    ended: int = 0
     answers: dict[int, Answer] = field(default_factory=dict)
     tries: dict[tuple[int, str], int] = field(default_factory=dict)
+    tools: dict[tuple[int, str], ToolTry] = field(default_factory=dict)
+
+    def forget_answers(self) -> None:
+        """Start over: what was answered, begun and carried out is not asked for again."""
+        self.answers, self.tries, self.tools = {}, {}, {}
 
     @property
     def is_finished(self) -> bool:
-        """Whether it is not to be executed again."""
-        return self.end is not None and self.end["status"] != "failed"
+        """Whether it is not to be executed again: it ended well, or the run went on after its failure."""
+        return self.end is not None and (
+            self.end["status"] != "failed" or self.end.get("final") is True
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,20 +150,22 @@ class RunState:
     def _unit_begin(self, record: Record) -> None:
         unit = self.units.setdefault(record["unit"], Unit())
         if unit.end is not None:
-            unit.answers, unit.tries, unit.end = {}, {}, None
-        unit.attempt = record["attempt"]
+            unit.forget_answers()
+            unit.end = None
+        unit.attempt, unit.begun = record["attempt"], self.records
 
     def _unit_end(self, record: Record) -> None:
         unit = self.units.setdefault(record["unit"], Unit())
         unit.attempt, unit.failed_tries, unit.end = record["attempt"], 0, record
+        unit.ended = self.records
         # Finished or failed, its answers are not asked for again; ten thousand cases are not kept.
-        unit.answers, unit.tries = {}, {}
+        unit.forget_answers()
 
     def _retry_unit(self, record: Record) -> None:
         unit = self.units.setdefault(record["unit"], Unit())
         unit.failed_tries += 1
         # What failed were its answers.
-        unit.answers, unit.tries = {}, {}
+        unit.forget_answers()
 
     def _begin(self, record: Record) -> None:
         self.calls += 1
@@ -159,6 +181,15 @@ class RunState:
         self.output_tokens += usage.get("output", 0)
         unit = self.units.setdefault(record["unit"], Unit())
         unit.answers[record["ordinal"]] = Answer(request=record["request"], done=record)
+
+    def _tool_begin(self, record: Record) -> None:
+        unit = self.units.setdefault(record["unit"], Unit())
+        unit.tools[record["ordinal"], record["tool_use_id"]] = ToolTry(begin=record)
+
+    def _tool_done(self, record: Record) -> None:
+        tools = self.units.setdefault(record["unit"], Unit()).tools
+        call = record["ordinal"], record["tool_use_id"]
+        tools[call] = ToolTry(begin=tools[call].begin if call in tools else record, done=record)
 
     def _settle(self, record: Record) -> None:
         self._begun.pop(_call_of(record), None)
@@ -176,6 +207,8 @@ _effects: Final = {
     "begin": RunState._begin,  # noqa: SLF001
     "done": RunState._done,  # noqa: SLF001
     "fail": RunState._settle,  # noqa: SLF001
+    "tool_begin": RunState._tool_begin,  # noqa: SLF001
+    "tool_done": RunState._tool_done,  # noqa: SLF001
 }
 
 

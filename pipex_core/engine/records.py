@@ -11,8 +11,9 @@ from typing import Literal
 
 from pipex_core.errors import ErrorRecord
 from pipex_core.jsonvalue import Json
-from pipex_core.steps.contract import Tokens
-from pipex_core.steps.model_call import indented
+from pipex_core.llm.session import Said
+from pipex_core.steps.contract import Signal, Tokens, Written
+from pipex_core.steps.prompts import indented
 
 StepStatus = Literal["succeeded", "skipped", "failed"]
 RunStatus = Literal["succeeded", "failed", "cancelled", "invalid"]
@@ -46,6 +47,10 @@ class StepRecord:
         attempts: Tries of the step's own work; 0 when skipped.
         duration_ms: On the run's clock, waits included.
         variables: Global variables that the step wrote, in order of writing.
+        session: Variables of sessions that it wrote, by name of the session.
+        loop_variables: Those that end with the iteration around it.
+        said: Exchanges that sessions gained by it and its nested steps.
+        signal: What it does to the loop around it, or None.
         aliases: Names that stand for the step's result from now on.
         files: Paths below the output directory that it and its nested steps wrote.
         ends_run: Of a failed step: whether the run ends with it.
@@ -67,6 +72,10 @@ class StepRecord:
     degraded: bool = False
     metadata: Mapping[str, Json] = field(default_factory=dict)
     variables: Mapping[str, Json] = field(default_factory=dict)
+    session: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    loop_variables: Mapping[str, Json] = field(default_factory=dict)
+    said: Sequence[Said] = ()
+    signal: Signal | None = None
     aliases: Sequence[str] = ()
     files: Sequence[str] = ()
     ends_run: bool = False
@@ -77,6 +86,24 @@ class StepRecord:
     def success(self) -> bool:
         """Whether later steps may count on it: succeeded, or skipped by its condition."""
         return self.status != "failed"
+
+    @property
+    def stops_all(self) -> bool:
+        """Whether the run ends with it whatever the steps around it make of it.
+
+        Budgets, limits of the run, cancellation, and waits that are too long to be slept.
+        """
+        return self.ends_run and self.decision.get("row") in _rows_that_stop_all
+
+    @property
+    def written(self) -> Written:
+        """Everything that it wrote."""
+        return Written(
+            variables=self.variables,
+            session=self.session,
+            loop=self.loop_variables,
+            said=self.said,
+        )
 
     def as_json(self) -> dict[str, Json]:
         """The record of section 16.1."""
@@ -115,7 +142,11 @@ class StepRecord:
             "degraded": self.degraded,
             "metadata": dict(self.metadata),
             # Pairs, because canonical JSON sorts keys and the order of writing has a meaning.
-            "variables": [[name, value] for name, value in self.variables.items()],
+            "variables": _pairs(self.variables),
+            "session": [[name, _pairs(values)] for name, values in self.session.items()],
+            "loop_variables": _pairs(self.loop_variables),
+            "said": [one.stored() for one in self.said],
+            "signal": self.signal,
             "aliases": list(self.aliases),
             "files": list(self.files),
             "ends_run": self.ends_run,
@@ -144,6 +175,10 @@ class StepRecord:
             degraded=stored.get("degraded", False),
             metadata=stored.get("metadata", {}),
             variables=dict(stored.get("variables", ())),
+            session={name: dict(values) for name, values in stored.get("session", ())},
+            loop_variables=dict(stored.get("loop_variables", ())),
+            said=tuple(Said.from_stored(one) for one in stored.get("said", ())),
+            signal=stored.get("signal"),
             aliases=tuple(stored.get("aliases", ())),
             files=tuple(stored.get("files", ())),
             ends_run=stored.get("ends_run", False),
@@ -152,6 +187,11 @@ class StepRecord:
         )
 
 
+def _pairs(values: Mapping[str, Json]) -> list[Json]:
+    return [[name, value] for name, value in values.items()]
+
+
+_rows_that_stop_all = frozenset({1, 4})  # of the recovery table
 _always = frozenset({"name", "type", "status", "text", "data", "attempts", "tokens"})
 
 

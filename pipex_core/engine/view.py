@@ -4,14 +4,16 @@ A view is a value: the record of a finished step makes a new one. The same recor
 give the same view, whether they come from memory, a journal or another process.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pipex_core.engine.records import StepRecord
 from pipex_core.expressions.scope import Scope
 from pipex_core.jsonvalue import Json
+from pipex_core.llm.session import Said
 from pipex_core.spec.model import PipelineSpec, StepSpec
+from pipex_core.steps.contract import Inside, Written, with_sessions
 
 workflow_names = ("name", "description", "version", "metadata", "tags", "author")
 
@@ -22,6 +24,10 @@ class View:
 
     Attributes:
         run: ``id``, ``timestamp`` and ``date`` of the run.
+        variables: Of the whole run.
+        session: Variables kept across runs, by name of the session.
+        loop_variables: Those that end with the iteration.
+        said: Exchanges of sessions in this run, in order.
         steps: Records (section 16.1) of the steps that have finished, by name.
         aliases: Output field to the name of its step.
         local: Names of enclosing loops.
@@ -30,6 +36,9 @@ class View:
     run: Mapping[str, Json]
     inputs: Mapping[str, Json] = field(default_factory=dict)
     variables: Mapping[str, Json] = field(default_factory=dict)
+    session: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    loop_variables: Mapping[str, Json] = field(default_factory=dict)
+    said: Sequence[Said] = ()
     steps: Mapping[str, Json] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     global_vars: Mapping[str, Json] = field(default_factory=dict)
@@ -39,7 +48,12 @@ class View:
 
     @classmethod
     def first(
-        cls, spec: PipelineSpec, inputs: Mapping[str, Json], *, run: Mapping[str, Json]
+        cls,
+        spec: PipelineSpec,
+        inputs: Mapping[str, Json],
+        *,
+        run: Mapping[str, Json],
+        session: Mapping[str, Mapping[str, Json]] | None = None,
     ) -> "View":
         """What the first step of a pipeline sees.
 
@@ -47,12 +61,14 @@ class View:
             spec: The pipeline.
             inputs: Effective ones; an input with the name of a variable replaces its initial value.
             run: ``run_names`` of the root run.
+            session: What earlier runs kept, by name of the session.
         """
         variables = spec.get("variables", {})
         return cls(
             run=run,
             inputs=inputs,
             variables={name: inputs.get(name, value) for name, value in variables.items()},
+            session=session or {},
             global_vars=spec.get("global_vars", {}),
             workflow={"name": spec.name, **{n: spec.get(n) for n in workflow_names[1:]}},
         )
@@ -60,11 +76,56 @@ class View:
     def with_records(self, records: Iterable[StepRecord]) -> "View":
         """The view after these steps, in this order."""
         steps, variables, aliases = dict(self.steps), dict(self.variables), dict(self.aliases)
+        session, loop_variables = self.session, dict(self.loop_variables)
+        said = list(self.said)
         for record in records:
             steps[record.name] = record.as_json()
             variables.update(record.variables)
+            session = with_sessions(session, record.session)
+            loop_variables.update(record.loop_variables)
+            said += record.said
             aliases.update(dict.fromkeys(record.aliases, record.name))
-        return replace(self, steps=steps, variables=variables, aliases=aliases)
+        return replace(
+            self,
+            steps=steps,
+            variables=variables,
+            session=session,
+            loop_variables=loop_variables,
+            said=tuple(said),
+            aliases=aliases,
+        )
+
+    def inside(self, inside: Inside) -> "View":
+        """The view of a place inside of the step that has this one."""
+        after = self._written().then(inside.written)
+        return replace(
+            self,
+            local={**self.local, **inside.local},
+            loop=self.loop if inside.loop is None else inside.loop,
+            variables=after.variables,
+            session=after.session,
+            loop_variables=after.loop,
+            said=after.said,
+            steps={**self.steps, **inside.records},
+            aliases={**self.aliases, **inside.aliases},
+        )
+
+    def _written(self) -> Written:
+        return Written(
+            variables=self.variables,
+            session=self.session,
+            loop=self.loop_variables,
+            said=self.said,
+        )
+
+    def _all_variables(self) -> Mapping[str, Json]:
+        """By name, the nearer ones over the others."""
+        if not self.session and not self.loop_variables:
+            return self.variables
+        names = dict(self.variables)
+        for values in self.session.values():
+            names.update(values)
+        return {**names, **self.loop_variables}
 
     def scope(
         self, step: StepSpec | None = None, *, attempt: int = 1, now: Callable[[], datetime]
@@ -74,7 +135,7 @@ class View:
         return Scope(
             local=self.local,
             loop=self.loop,
-            variables=self.variables,
+            variables=self._all_variables(),
             inputs=self.inputs,
             steps=self.steps,
             aliases=self.aliases,

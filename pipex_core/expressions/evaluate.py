@@ -22,7 +22,7 @@ from pipex_core.expressions.meter import Meter
 from pipex_core.expressions.paths import dotted, step
 from pipex_core.expressions.patterns import search
 from pipex_core.expressions.reading import checked, read_condition, require
-from pipex_core.expressions.records import StepEntry, Steps, fields_of
+from pipex_core.expressions.records import StepEntry, Steps, fields_of, kept_steps
 from pipex_core.expressions.scope import ItemNames, Names, Scope
 from pipex_core.expressions.values import (
     between,
@@ -217,14 +217,14 @@ class Evaluation:
     def _step(self, seen: Seen, key: tree.Dot | tree.Index) -> Seen:
         match key:
             case tree.Dot(name=name, index=index):
-                if isinstance(seen, StepEntry | Steps):
-                    return seen.dotted(name, index)
-                return dotted(seen, name, index)
+                is_entry = isinstance(seen, StepEntry | Steps)
+                found = seen.dotted(name, index) if is_entry else dotted(seen, name, index)
+                return kept_steps(name, found)
             case tree.Index(key=node):
                 value = self._operand(node)
-                if isinstance(seen, StepEntry | Steps):
-                    return seen.index(value)
-                return step(seen, value)
+                is_entry = isinstance(seen, StepEntry | Steps)
+                found = seen.index(value) if is_entry else step(seen, value)
+                return kept_steps(value, found) if isinstance(value, str) else found
             case _:
                 assert_never(key)
 

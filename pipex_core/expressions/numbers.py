@@ -18,7 +18,7 @@ def as_number(value: Json) -> float:
     """
     if is_number(value):
         return value  # type: ignore[no-any-return] # is_number says so
-    raise type_error(f"needs a number, got {type_name(value)}")
+    raise type_error(f"works on numbers only, got {type_name(value)}")
 
 
 def as_integer(value: Json) -> int:

@@ -27,6 +27,7 @@ record_fields: Final[Mapping[str, str]] = {
     "attempts": "attempts",
     "metadata": "metadata",
 }
+_kept: Final = frozenset({"results", "steps", "tasks"})
 _marks: Final = ("name", "type", "status", "success")
 
 
@@ -120,6 +121,18 @@ class Steps:
     def index(self, key: Json) -> Json | Undefined:
         """``steps[key]``."""
         return self.find(key) if isinstance(key, str) else undefined
+
+
+def kept_steps(name: str, found: "Json | StepEntry | Steps | Undefined") -> Json:
+    """``found``, or the steps in it: the records that a composite step keeps are seen as steps too.
+
+    Loops and switches keep them as ``results``, nested pipelines and tasks in their metadata.
+    """
+    if name not in _kept or not isinstance(found, Mapping) or not found:
+        return found
+    if all(map(is_record, found.values())):
+        return Steps(entries=found, aliases={})
+    return found
 
 
 def fields_of(seen: Json) -> Iterator[str]:

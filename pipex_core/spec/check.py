@@ -132,6 +132,7 @@ class _Place:
         finished: Steps that have finished before it.
         enclosing: Names of the lists around its own.
         parallel: Name of the enclosing step whose blocks run at the same time, or an empty string.
+        at_once: The same of the innermost loop alone.
     """
 
     finished: frozenset[str] = frozenset()
@@ -139,6 +140,7 @@ class _Place:
     iterators: tuple[str, ...] = ()
     in_loop: bool = False
     parallel: str = ""
+    at_once: str = ""
 
 
 class _Check:
@@ -229,17 +231,18 @@ class _Check:
             iterators=(*shape.opens(step), *place.iterators),
             in_loop=place.in_loop or shape.is_loop,
             parallel=step.name if shape.parallel(step) else place.parallel,
+            at_once=(step.name if shape.parallel(step) else "") if shape.is_loop else place.at_once,
         )
 
     def _placement(self, step: StepSpec, shape: StepShape, place: _Place) -> None:
-        if shape.needs_loop and not place.in_loop:
-            message = f"a step of type {step.type!r} stands inside a loop only"
+        if (shape.needs_loop or shape.in_loop_only(step)) and not place.in_loop:
+            message = f"this step of type {step.type!r} stands inside a loop only"
             self._add("misplaced_step", message, step.place("type"))
-        if shape.needs_loop and place.parallel:
-            message = f"{step.type!r} has no meaning in {place.parallel!r}, which runs in parallel"
+        if shape.needs_loop and place.at_once:
+            message = f"{step.type!r} has no meaning in {place.at_once!r}, which runs in parallel"
             self._add("conflicting_fields", message, step.place("type"))
         if place.parallel:
-            for variable in written_variables(step, shape):
+            for variable in written_variables(step, shape, lasting=True):
                 message = (
                     f"{place.parallel!r} runs its steps at the same time, so {step.name!r} "
                     f"may not write the variable {variable!r}"

@@ -123,7 +123,7 @@ class NeedsFinder:
         for name, field_shape in fields_of(shape).items():
             prompt = step.get(name) if field_shape.kind == "prompt" else None
             if isinstance(prompt, list):
-                yield from _of_parts(prompt)
+                yield from part_effects(prompt)
         if shape.family == "claude":
             yield from self._of_tools(step, shape)
 
@@ -140,9 +140,9 @@ class NeedsFinder:
             yield Effect(kind="workspace", writes=True)
         elif allowed:
             refused = options.get("disallowed_tools")
-            offered = set(allowed) - set(refused if isinstance(refused, list) else ())
-            if offered:
-                yield Effect(kind="workspace", writes=bool(offered & _writing_tools))
+            yield from tool_effects(
+                set(allowed) - set(refused if isinstance(refused, list) else ())
+            )
 
 
 def has_child(step: StepSpec, shape: StepShape) -> bool:
@@ -166,7 +166,15 @@ def conflicts(some: Iterable[Effect], others: Iterable[Effect]) -> bool:
     return any(conflict(one, other) for one in some for other in listed)
 
 
-def _of_parts(prompt: list[Json]) -> Iterator[Effect]:
+def tool_effects(tools: Iterable[str]) -> Iterator[Effect]:
+    """What a model step touches that is offered these tools."""
+    offered = set(tools)
+    if offered:
+        yield Effect(kind="workspace", writes=bool(offered & _writing_tools))
+
+
+def part_effects(prompt: Iterable[Json]) -> Iterator[Effect]:
+    """What the parts of a prompt read."""
     for part in prompt:
         if not isinstance(part, Mapping):
             continue

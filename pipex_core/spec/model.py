@@ -95,11 +95,15 @@ class Effect:
     Attributes:
         kind: ``session``, ``variable``, ``workspace``, ``output`` or ``all``.
         name: Which one; ``*`` conflicts with every name of the kind.
+        scope: Of a variable: how long what is written lives.
+        session: Of a variable in the scope of a session: its name, empty for that of the workflow.
     """
 
     kind: Literal["session", "variable", "workspace", "output", "all"]
     name: str = ""
     writes: bool = False
+    scope: Literal["global", "session", "loop"] = "global"
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,6 +304,7 @@ class StepShape:
         boundary: Later steps wait for it (``checkpoint``, ``eval_gate``).
         is_loop: Its blocks may hold steps that need a loop.
         needs_loop: It ends a loop or an iteration (``break``, ``continue``).
+        in_loop_only: Whether a step says something that has a meaning inside a loop only.
         effects: Effects beyond those that fields alone show: variables written, sessions and the
             workspace used. What templates and prompt parts show is found without it.
         check: Further findings about one step, with paths relative to the step.
@@ -323,6 +328,7 @@ class StepShape:
     opens: Callable[[StepSpec], Iterable[str]] = lambda _: ()
     aliases: Callable[[StepSpec], Iterable[str]] = lambda _: ()
     parallel: Callable[[StepSpec], bool] = lambda _: False
+    in_loop_only: Callable[[StepSpec], bool] = lambda _: False
 
     def skip_condition(self, step: StepSpec) -> Json:
         """The condition whose falsity skips the step; None when there is none."""

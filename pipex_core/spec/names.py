@@ -119,9 +119,23 @@ def names_of(spec: PipelineSpec, shapes: Shapes, outer: Names | None = None) -> 
     )
 
 
-def written_variables(step: StepSpec, shape: StepShape) -> list[str]:
-    """Names of the variables that a step sets."""
-    return [e.name for e in shape.effects(step) if e.kind == "variable" and e.writes]
+def written_variables(step: StepSpec, shape: StepShape, *, lasting: bool = False) -> list[str]:
+    """Names of the variables that a step sets: all, or those that outlive an iteration."""
+    return [
+        effect.name
+        for effect in shape.effects(step)
+        if effect.kind == "variable" and effect.writes and not (lasting and effect.scope == "loop")
+    ]
+
+
+def session_names(spec: PipelineSpec, shapes: Shapes) -> frozenset[str]:
+    """Names of the sessions whose variables the steps of a pipeline set."""
+    return frozenset(
+        effect.session or spec.name
+        for step in steps_in(spec.steps)
+        for effect in shapes[step.type].effects(step)
+        if effect.scope == "session"
+    )
 
 
 def steps_in(steps: tuple[StepSpec, ...]) -> Iterator[StepSpec]:

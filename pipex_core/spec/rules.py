@@ -20,7 +20,7 @@ def own_findings(step: StepSpec, shape: StepShape, spec: PipelineSpec) -> Iterat
         yield replace(finding, path=path)
     options = step.get("claude_options")
     if isinstance(options, Mapping):
-        for finding in _unknown_tools(options):
+        for finding in unknown_tools(options):
             yield replace(finding, path=step.place(f"claude_options{finding.path}"))
         if "retry_config" in options and "retry" in step.fields:
             yield Finding(
@@ -38,11 +38,12 @@ def workflow_findings(spec: PipelineSpec) -> Iterator[Finding]:
     """What the values of the workflow's own fields say, with document paths."""
     options = spec.get("defaults", {}).get("claude_options")
     if isinstance(options, Mapping):
-        for finding in _unknown_tools(options):
+        for finding in unknown_tools(options):
             yield replace(finding, path=spec.place("defaults") + f".claude_options{finding.path}")
 
 
-def _unknown_tools(options: Mapping[str, Json]) -> Iterator[Finding]:
+def unknown_tools(options: Mapping[str, Json]) -> Iterator[Finding]:
+    """A warning for each tool that does not exist, with paths relative to the options."""
     for field in ("allowed_tools", "disallowed_tools"):
         names = options.get(field)
         if not isinstance(names, list):

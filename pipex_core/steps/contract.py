@@ -6,9 +6,10 @@ nesting need no executor, and a step can be tested with a context made by hand. 
 attempts are counted by whoever made the context; a step has no account to keep.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol, TypeVar
 
 from pipex_core.errors import ErrorRecord, ExpressionError
 from pipex_core.expressions.evaluate import Mode, Scope
@@ -16,9 +17,17 @@ from pipex_core.expressions.source import resolve
 from pipex_core.expressions.template import render
 from pipex_core.jsonvalue import Json
 from pipex_core.llm.client import Reply
+from pipex_core.llm.conversation import no_tool_log
 from pipex_core.llm.provider import Request
-from pipex_core.ports import Clock, Workspace
+from pipex_core.llm.session import Said, Session
+from pipex_core.llm.tools import ToolLog
+from pipex_core.ports import Clock, Commands, Workspace
 from pipex_core.spec.model import StepShape, StepSpec
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+Signal = Literal["break", "continue"]  # what ends a loop or one of its iterations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +42,49 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What steps wrote for later ones: variables by scope and in order of writing, and turns of sessions.
+
+    Attributes:
+        variables: Of the whole run.
+        session: Kept across runs: name of the session to its variables.
+        loop: Gone when the iteration ends.
+        said: Exchanges that sessions gained, in order.
+    """
+
+    variables: Mapping[str, Json] = field(default_factory=dict)
+    session: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    loop: Mapping[str, Json] = field(default_factory=dict)
+    said: Sequence[Said] = ()
+
+    def then(self, later: "Written") -> "Written":
+        """What stands after ``later`` was written too."""
+        return Written(
+            variables={**self.variables, **later.variables},
+            session=with_sessions(self.session, later.session),
+            loop={**self.loop, **later.loop},
+            said=(*self.said, *later.said),
+        )
+
+    def kept(self) -> "Written":
+        """What is left when the iteration ends."""
+        return Written(variables=self.variables, session=self.session, said=self.said)
+
+
+def with_sessions(
+    before: Mapping[str, Mapping[str, Json]], later: Mapping[str, Mapping[str, Json]]
+) -> Mapping[str, Mapping[str, Json]]:
+    """The variables of sessions after ``later`` was written over them."""
+    if not later:
+        return before
+    merged = {name: {**before.get(name, {}), **values} for name, values in later.items()}
+    return {**before, **merged}
+
+
+nothing_written = Written()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What a step returned, in memory.
 
@@ -40,8 +92,9 @@ class Outcome:
         text: Reply or text value; None when the step has none.
         data: JSON value; None when there is none.
         model: Model that answered; None for steps without one.
-        variables: Global variables written, in order of writing.
         aliases: Names that now stand for this step's result (``output_field``).
+        signal: What it does to the loop around it, or None.
+        skipped: Why the step counts as skipped although it began, or None.
         failure: Why a composite step failed although it gathered ``data``; None when it succeeded.
     """
 
@@ -49,13 +102,37 @@ class Outcome:
     data: Json = None
     model: str | None = None
     degraded: bool = False
-    variables: Mapping[str, Json] = field(default_factory=dict)
+    written: Written = nothing_written
     aliases: Sequence[str] = ()
     metadata: Mapping[str, Json] = field(default_factory=dict)
+    signal: Signal | None = None
+    skipped: str | None = None
     failure: ErrorRecord | None = None
 
 
 Record = Mapping[str, Json]  # a step record as JSON, section 16.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inside:
+    """What a place inside a step sees beyond what the step itself sees.
+
+    Attributes:
+        local: Names of its own, such as the iterator of a loop.
+        loop: What ``loop`` means; None keeps what the step sees.
+        written: Variables written inside before.
+        records: Records of nested steps that it may name.
+        aliases: Further names of their results, by alias.
+    """
+
+    local: Mapping[str, Json] = field(default_factory=dict)
+    loop: Mapping[str, Json] | None = None
+    written: Written = nothing_written
+    records: Mapping[str, Record] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+
+outermost = Inside()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +142,34 @@ class BlockResult:
     Attributes:
         records: Step name to record, in file order; absent steps were not reached.
         error: Record of the step that ended the block, or None.
-        variables: Global variables that the block wrote, in order of writing.
+        ends_run: The error ends the run whatever the steps around it make of it.
+        signal: The block was ended by a ``break`` or a ``continue``, or None.
+        written: Variables that the block wrote.
+        aliases: Further names of results, to the name of their step.
     """
 
     records: Mapping[str, Record]
     error: Record | None = None
-    variables: Mapping[str, Json] = field(default_factory=dict)
+    ends_run: bool = False
+    signal: Signal | None = None
+    written: Written = nothing_written
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def output(self) -> Json:
+        """Value of the last step that ran; None when none did."""
+        ran = [record for record in self.records.values() if not record["skipped"]]
+        return value_of(ran[-1]) if ran else None
+
+
+def value_of(record: Record) -> Json:
+    """What a step stands for: its data if not null, else its text."""
+    return record["text"] if record["data"] is None else record["data"]
+
+
+def error_of(record: Record) -> ErrorRecord:
+    """Why the step of a failed record failed."""
+    return ErrorRecord(**record["error"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,29 +228,54 @@ class Answer:
 class Call(Protocol):
     """Sends one request; retries, limits, budget, journal and cache are done inside."""
 
-    async def __call__(self, request: Request, *, fallback_model: str | None = None) -> Answer:
-        """The reply. Raises ``ProviderError`` or ``BudgetExceeded``."""
+    async def __call__(
+        self, request: Request, *, fallback_model: str | None = None, retries: int | None = None
+    ) -> Answer:
+        """The reply. ``retries`` replaces the number that the step's retry rule allows.
+
+        Raises:
+            ProviderError: The last failure.
+            BudgetExceeded: The call does not fit in a budget.
+        """
         ...
+
+
+class OpenSession(Protocol):
+    """Sessions of the run by name."""
+
+    def __call__(self, name: str, *, fresh: bool = False) -> Session:
+        """The turns so far: those that earlier runs kept, unless it is to start ``fresh``, and this run's.
+
+        Raises:
+            StoreError: What earlier runs kept cannot be read.
+        """
+        ...
+
+
+def new_session(name: str, *, fresh: bool = False) -> Session:
+    """A session in which nothing was said yet."""
+    del fresh
+    return Session(name=name)
+
+
+def never_cached(request: Request) -> str | None:
+    """Nothing is in the cache."""
+    del request
+    return None
 
 
 class RunBlock(Protocol):
     """Runs nested steps in the order of their list."""
 
     async def __call__(
-        self,
-        steps: Sequence[StepSpec],
-        prefix: str,
-        *,
-        local: Mapping[str, Json] | None = None,
-        loop: Mapping[str, Json] | None = None,
+        self, steps: Sequence[StepSpec], prefix: str, inside: Inside = outermost
     ) -> BlockResult:
         """Their records.
 
         Args:
             steps: The list.
             prefix: Step path in front of their names, such as ``each[0]/``.
-            local: Names that the block sees beside those of the step.
-            loop: What ``loop`` means inside; None keeps what the step sees.
+            inside: What they see beyond the step around them.
         """
         ...
 
@@ -169,8 +293,19 @@ class StepContext:
         attempt: Number of this try, from 1.
         vendors: Vendor of a step family (``anthropic``, ``gemini``) to the provider that answers here.
         run_child: Runs a child pipeline.
+        scope_of: The names that expressions may use at a place inside of the step.
+        gather: Told how to make the outcome so far, for the record of a composite step that is ended by
+            an error or a deadline.
+        checkpoint: Saves a checkpoint now, pinned under the label if there is one.
         warn: Adds a warning (code, message) to the run.
         extensions: What the wiring adds for steps outside of this package, by name.
+        tools: Journal of the tool calls of this try.
+        commands: Runs what the tool ``Bash`` is asked for; None where the deployment does not allow it.
+        session: Opens a session of the run.
+        answers: Texts that steps of the run keep for their later executions, by document path and prompt.
+        cached: Text that the reply cache has for a request, or None.
+        functions: Functions that the workflow declares for Gemini, by name.
+        redact: Takes secrets out of a message before it is kept.
     """
 
     step: StepSpec
@@ -182,11 +317,21 @@ class StepContext:
     call: Call
     run_block: RunBlock
     run_child: Callable[[ChildRun], Awaitable[ChildResult]]
+    scope_of: Callable[[Inside], Scope]
+    gather: Callable[[Callable[[], Outcome]], None]
+    checkpoint: Callable[[str | None], Awaitable[None]]
     warn: Callable[[str, str], None]
     mode: Mode = "strict"
     attempt: int = 1
     vendors: Mapping[str, str] = field(default_factory=dict)
     extensions: Mapping[str, object] = field(default_factory=dict)
+    tools: ToolLog = no_tool_log
+    commands: Commands | None = None
+    session: OpenSession = new_session
+    answers: MutableMapping[tuple[str, str], str] = field(default_factory=dict)
+    cached: Callable[[Request], str | None] = never_cached
+    functions: Mapping[str, Json] = field(default_factory=dict)
+    redact: Callable[[str], str] = str
 
     def rendered(self, name: str, default: Json = None) -> Json:
         """A field's value with its templates expanded; ``default`` when the field is not given.
@@ -239,3 +384,41 @@ class Step(Protocol):
             PipexError: The step failed; the executor retries, goes on or stops by rule.
         """
         ...
+
+
+async def in_order(
+    items: Sequence[Item],
+    work: Callable[[int, Item], Awaitable[Made]],
+    *,
+    at_once: int,
+    is_last: Callable[[Made], bool] = lambda _: False,
+) -> list[Made]:
+    """What ``work`` makes of each item, in the order of the items.
+
+    Args:
+        items: Started one after another in this order.
+        work: Given the number of the item, from 0, and the item.
+        at_once: Most items in work at the same time, and most tasks there ever are.
+        is_last: Asked about each result: whether nothing new is started after it. What was started
+            before is finished.
+    """
+    made: dict[int, Made] = {}
+    line = iter(enumerate(items))
+    is_over = False
+
+    async def worker() -> None:
+        nonlocal is_over
+        while not is_over and (following := next(line, None)) is not None:
+            number, item = following
+            made[number] = await work(number, item)
+            if is_last(made[number]):
+                is_over = True
+
+    workers = [asyncio.ensure_future(worker()) for _ in range(min(at_once, len(items)))]
+    try:
+        await asyncio.gather(*workers)
+    finally:
+        for task in workers:
+            task.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+    return [made[number] for number in sorted(made)]

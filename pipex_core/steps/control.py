@@ -1,4 +1,4 @@
-"""Steps without a model: ``echo``, ``set_variable``, ``data_transform`` and the nested ``pipeline``."""
+"""Steps without a model: values, variables, transforms, branches, jumps, checkpoints, nested pipelines."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +11,18 @@ from pipex_core.expressions.transform import transform
 from pipex_core.expressions.values import to_text, truth
 from pipex_core.jsonvalue import Json, compact, type_name
 from pipex_core.spec.model import Effect, FieldShape, Finding, StepShape, StepSpec
-from pipex_core.steps.contract import ChildResult, ChildRun, Outcome, Record, StepContext
+from pipex_core.steps.contract import (
+    BlockResult,
+    ChildResult,
+    ChildRun,
+    Inside,
+    Outcome,
+    Record,
+    StepContext,
+    Written,
+    error_of,
+    value_of,
+)
 
 default_timeout_s: Final = 300.0
 
@@ -48,7 +59,11 @@ def _variables_of(step: StepSpec) -> Mapping[str, Json]:
 
 
 def _variable_effects(step: StepSpec) -> Iterable[Effect]:
-    return [Effect(kind="variable", name=name, writes=True) for name in _variables_of(step)]
+    scope, session = step.get("scope", "global"), step.get("session_name", "")
+    return [
+        Effect(kind="variable", name=name, writes=True, scope=scope, session=session)
+        for name in _variables_of(step)
+    ]
 
 
 def _check_variables(step: StepSpec) -> Iterable[Finding]:
@@ -65,7 +80,7 @@ def _check_variables(step: StepSpec) -> Iterable[Finding]:
 
 
 class SetVariable:
-    """Write global variables, in order, each seeing the ones before it."""
+    """Write variables, in order, each seeing the ones before it."""
 
     shape = StepShape(
         type="set_variable",
@@ -74,18 +89,115 @@ class SetVariable:
             "variables": FieldShape(types=("map",)),
             "variable": FieldShape(kind="plain", types=("str",)),
             "value": FieldShape(),
-            "scope": FieldShape(kind="plain", types=("str",), choices=("global",)),
+            "scope": FieldShape(
+                kind="plain",
+                types=("str",),
+                default="global",
+                choices=("global", "session", "loop"),
+                description="Whether they live for the run, across runs, or for one iteration.",
+            ),
+            "session_name": FieldShape(
+                kind="plain",
+                types=("str",),
+                description="Session that keeps them across runs; the workflow's name without it.",
+            ),
         },
         effects=_variable_effects,
         check=_check_variables,
+        in_loop_only=lambda step: step.get("scope") == "loop",
     )
 
     async def run(self, ctx: StepContext) -> Outcome:
-        written: dict[str, Json] = {}
+        values: dict[str, Json] = {}
+        written = Written()
         for name, value in _variables_of(ctx.step).items():
-            scope = replace(ctx.scope, variables={**(ctx.scope.variables or {}), **written})
-            written[name] = replace(ctx, scope=scope).expand(value, f"variables.{name}")
-        return Outcome(data=written, variables=written)
+            scope = ctx.scope_of(Inside(written=written))
+            values[name] = replace(ctx, scope=scope).expand(value, f"variables.{name}")
+            written = self._written(ctx, values)
+        return Outcome(data=values, written=written)
+
+    def _written(self, ctx: StepContext, values: Mapping[str, Json]) -> Written:
+        match ctx.step.get("scope", "global"):
+            case "session":
+                names = ctx.scope.workflow or {}
+                session = ctx.step.get("session_name") or names.get("name", "")
+                return Written(session={session: dict(values)})
+            case "loop":
+                return Written(loop=dict(values))
+            case _:
+                return Written(variables=dict(values))
+
+
+class Switch:
+    """One of several blocks, chosen by the text of a value."""
+
+    shape = StepShape(
+        type="switch",
+        summary="Choose steps by a value.",
+        fields={
+            "expression": FieldShape(
+                kind="source",
+                types=("str",),
+                required=True,
+                description="Its text picks the case; without braces it is an expression.",
+            ),
+            "cases": FieldShape(kind="cases", types=("map",), required=True),
+            "default": FieldShape(kind="steps", types=("list",)),
+        },
+    )
+
+    async def run(self, ctx: StepContext) -> Outcome:
+        text = to_text(ctx.source("expression"))
+        blocks = ctx.step.blocks
+        if f"cases.{text}" in blocks:
+            case, block = text, f"cases.{text}"
+        elif "default" in blocks:
+            case, block = "default", "default"
+        else:
+            return Outcome(data={"case": None, "results": {}, "output": None})
+        result = await ctx.run_block(blocks[block], f"{ctx.path}/")
+        return self._outcome(case, result)
+
+    def _outcome(self, case: str, result: BlockResult) -> Outcome:
+        data = {"case": case, "results": dict(result.records), "output": result.output}
+        failure = None if result.error is None else error_of(result.error)
+        return Outcome(data=data, written=result.written, signal=result.signal, failure=failure)
+
+
+class Break:
+    """End the loop around this step."""
+
+    shape = StepShape(type="break", summary="End the loop.", fields={}, needs_loop=True)
+
+    async def run(self, ctx: StepContext) -> Outcome:
+        del ctx
+        return Outcome(signal="break")
+
+
+class Continue:
+    """End the iteration around this step."""
+
+    shape = StepShape(type="continue", summary="End the iteration.", fields={}, needs_loop=True)
+
+    async def run(self, ctx: StepContext) -> Outcome:
+        del ctx
+        return Outcome(signal="continue")
+
+
+class Checkpoint:
+    """Save what the run has so far; later steps wait for it."""
+
+    shape = StepShape(
+        type="checkpoint",
+        summary="Save a checkpoint now.",
+        fields={"label": FieldShape(types=("str",), description="Keeps this checkpoint for good.")},
+        boundary=True,
+    )
+
+    async def run(self, ctx: StepContext) -> Outcome:
+        label = ctx.rendered("label")
+        await ctx.checkpoint(None if label is None else to_text(label))
+        return Outcome(metadata={} if label is None else {"label": label})
 
 
 class DataTransform:
@@ -223,13 +335,9 @@ def _named_paths(wanted: Json) -> Sequence[tuple[str, str]]:
 def _at(result: ChildResult, path: str) -> Json:
     # A step's name need not be a name of the expression language.
     if path in result.steps:
-        return _value(result.steps[path])
+        return value_of(result.steps[path])
     return evaluate(path, result.scope, mode="strict")
 
 
 def _values(records: Mapping[str, Record]) -> Mapping[str, Json]:
-    return {name: _value(record) for name, record in records.items()}
-
-
-def _value(record: Record) -> Json:
-    return record["text"] if record["data"] is None else record["data"]
+    return {name: value_of(record) for name, record in records.items()}

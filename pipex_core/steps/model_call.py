@@ -1,156 +1,70 @@
-"""Prompt parts -> text, options -> request, reply -> outcome: what all steps that call a model share."""
+"""Options -> request, replies -> outcome: what all steps that call a model share.
 
-import json
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+One path for all of them: the prompt is asked in a conversation in which the model may use tools, the
+answer is read as a value, a value that fails its schema is mended by further conversations, and what
+was said joins a session where the step has one.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
-from pipex_core.errors import ExpressionError, InvalidReply, StepError
-from pipex_core.expressions.evaluate import evaluate
-from pipex_core.expressions.paths import dotted, parse_path, step as step_into
-from pipex_core.expressions.records import StepEntry
-from pipex_core.expressions.scope import Scope
-from pipex_core.expressions.values import Undefined, to_text, truth, undefined
-from pipex_core.jsonvalue import Json, check_schema, parse
+from pipex_core.errors import InvalidReply, StepError
+from pipex_core.expressions.values import Undefined, to_text, undefined
+from pipex_core.jsonvalue import Json
+from pipex_core.llm.client import Reply
+from pipex_core.llm.conversation import Carried, converse, system_of
 from pipex_core.llm.provider import Message, Origin, Request
-from pipex_core.steps.contract import Answer, Outcome, StepContext
+from pipex_core.llm.session import Said, Session
+from pipex_core.llm.structured import Mended, json_of, mended
+from pipex_core.llm.tools import Toolbox, offer
+from pipex_core.steps.contract import Answer, Outcome, StepContext, Written
+from pipex_core.steps.prompts import continued_session, prompt_text
 
-summary_length: Final = 500
 decoding_options: Final = ("temperature", "top_p", "top_k", "seed", "stop")
 default_max_tokens: Final = 4096
 default_timeout_ms: Final = 300_000
-repair_head: Final = "The previous reply did not match the required JSON Schema:"
-repair_tail: Final = "Return only the corrected JSON."
+default_turns: Final = 3
+default_exchanges: Final = 50
 
-_fence: Final = re.compile(r"```[^\n`]*\n(?P<inside>.*?)\n?```", re.DOTALL)
+ReadValue = Callable[[Reply], Json | Undefined]
 
 
-def prompt_text(ctx: StepContext) -> str:
-    """The rendered prompt of a step: its parts, joined with one newline.
+def value_in_text(reply: Reply) -> Json | Undefined:
+    """The JSON that the whole text of a reply is."""
+    return json_of(reply.response.text)
 
-    Raises:
-        ExpressionError: A template or a path has no value.
-        StepError: A file cannot be read.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InSession:
+    """That a call goes on with a session.
+
+    Attributes:
+        persists: Whether later runs go on with what is said.
+        is_fresh: Whether what earlier runs kept is left out.
+        max_turns: Exchanges that the session may hold.
     """
-    prompt = ctx.step.get("prompt", "")
-    parts = prompt if isinstance(prompt, list | tuple) else [prompt]
-    texts = [_part(ctx, part, f"prompt[{place}]") for place, part in enumerate(parts)]
-    return "\n".join(text for text in texts if text is not None)
 
-
-def _part(ctx: StepContext, part: Json, field: str) -> str | None:
-    """Text of one part; None when its condition drops it."""
-    if isinstance(part, str):
-        return to_text(ctx.expand(part, field))
-    if "condition" in part and not truth(evaluate(part["condition"], ctx.scope)):
-        return None
-    match part.get("type", "static"):
-        case "static":
-            content = part["content"]
-            return to_text(content if part.get("raw") else ctx.expand(content, f"{field}.content"))
-        case "file":
-            return ctx.workspace.read_text(
-                to_text(ctx.expand(part["path"], f"{field}.path")),
-                encoding=part.get("encoding", "utf-8"),
-                max_bytes=part.get("max_bytes"),
-            )
-        case "previous_response":
-            return _previous(ctx.scope, part, f"step {ctx.step.name!r}, field {field!r}")
-        case other:
-            raise StepError(
-                f"step {ctx.step.name!r}: prompt parts of type {other!r} are not supported",
-                code="unsupported_feature",
-            )
-
-
-def _previous(scope: Scope, part: Mapping[str, Json], where: str) -> str:
-    """Text of an earlier step's result, or of something inside it."""
-    name, extract = part["step"], part.get("extract")
-    entry = scope.previous(name)
-    if entry is undefined:
-        raise ExpressionError(
-            f"{where}: there is no step {name!r} here", code="undefined_reference"
-        )
-    found = entry if extract is None else _inside(entry, extract)
-    if found is undefined:
-        if part.get("strict", True):
-            fields = ", ".join(_fields_of(entry)) or "none"
-            message = f"{where}: step {name!r} has no {extract!r}; its fields: {fields}"
-            raise ExpressionError(message, code="undefined_reference")
-        found = None
-    text = _shown(found, as_json=part.get("format") == "json", whole=extract is None)
-    limit = part.get("max_length", summary_length if part.get("summary") else None)
-    return text if limit is None or len(text) <= limit else text[:limit] + "..."
-
-
-def _inside(entry: "Json | StepEntry", path: str) -> "Json | StepEntry | Undefined":
-    found = entry
-    for key in parse_path(path):
-        if isinstance(key, str):
-            number = int(key) if key.isascii() and key.isdigit() else None
-            reach = found.dotted if isinstance(found, StepEntry) else None
-            found = reach(key, number) if reach else dotted(found, key, number)
-        else:
-            found = found.index(key) if isinstance(found, StepEntry) else step_into(found, key)
-        if found is undefined:
-            return undefined
-    return found
-
-
-def _fields_of(entry: "Json | StepEntry") -> Sequence[str]:
-    value = entry.value() if isinstance(entry, StepEntry) else entry
-    return sorted(value) if isinstance(value, Mapping) else ()
-
-
-def _shown(found: "Json | StepEntry", *, as_json: bool, whole: bool) -> str:
-    """A value inside a prompt: text as is, maps and lists as indented JSON."""
-    if isinstance(found, StepEntry):
-        if not as_json:
-            return _whole(found)
-        found = found.value()
-    if as_json:
-        return indented(found)
-    if isinstance(found, Mapping | list | tuple):
-        return indented(found)
-    if found is None:
-        return "" if whole else "null"
-    return to_text(found)
-
-
-def _whole(entry: StepEntry) -> str:
-    """A step as a whole: its text if it has one, else its data, else nothing."""
-    value = entry.value()
-    if value is None:
-        return ""
-    text = entry.text()
-    has_text = isinstance(value, str) or text != to_text(value)
-    return text if has_text else indented(value)
-
-
-def indented(value: Json) -> str:
-    """JSON with two spaces of indentation, non-ASCII kept, keys in stored order."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
-
-
-def json_of(text: str) -> Json | Undefined:
-    """The JSON value that a whole reply is, without blanks and at most one code fence; else undefined."""
-    stripped = text.strip()
-    fenced = _fence.fullmatch(stripped)
-    try:
-        return parse(fenced["inside"].strip() if fenced else stripped)
-    except ValueError:
-        return undefined
+    name: str
+    persists: bool = True
+    is_fresh: bool = False
+    max_turns: int = default_exchanges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A request and how its reply is to be read.
+    """A request and how its answer is come by and read.
 
     Attributes:
-        schema: What the reply's JSON must satisfy, or None.
-        repairs: Further calls to mend a reply that does not.
-        must_be_json: Whether any reply that is no JSON fails.
+        schema: What the value of the answer must satisfy, or None.
+        repairs: Further conversations to mend one that does not.
+        must_be_json: Whether any answer that is no JSON fails.
+        toolbox: What the model may use on the way, or None.
+        max_turns: Turns of the model in one conversation.
+        session: The session that the exchange joins, or None.
+        value: How the value is found in the answer.
+        retries: Replaces the number of retries of the step's rule; None keeps it.
     """
 
     request: Request
@@ -158,6 +72,11 @@ class Asked:
     schema: Mapping[str, Json] | None = None
     repairs: int = 0
     must_be_json: bool = False
+    toolbox: Toolbox | None = None
+    max_turns: int = default_turns
+    session: InSession | None = None
+    value: ReadValue = value_in_text
+    retries: int | None = None
 
 
 def request_of(ctx: StepContext, prompt: str, *, vendor: str) -> Request:
@@ -165,7 +84,7 @@ def request_of(ctx: StepContext, prompt: str, *, vendor: str) -> Request:
 
     Raises:
         ExpressionError: A template in the system prompt has no value.
-        StepError: ``invalid_request``, a live provider is asked without a model.
+        StepError: ``missing_field``, a live provider is asked without a model.
     """
     options = ctx.options
     provider = ctx.vendors.get(vendor, vendor)
@@ -188,77 +107,248 @@ def request_of(ctx: StepContext, prompt: str, *, vendor: str) -> Request:
 
 
 def _system(ctx: StepContext) -> str | None:
-    texts = [
-        to_text(ctx.expand(ctx.options[name], name))
-        for name in ("system_prompt", "append_system_prompt")
-        if ctx.options.get(name)
-    ]
-    return "\n\n".join(texts) or None
+    return system_of(
+        *(
+            to_text(ctx.expand(ctx.options[name], name))
+            for name in ("system_prompt", "append_system_prompt")
+            if ctx.options.get(name)
+        )
+    )
+
+
+def claude_asked(ctx: StepContext) -> Asked:
+    """What a step of the Claude family asks, by its prompt and effective options.
+
+    Raises:
+        ExpressionError: A template has no value.
+        StepError: A file cannot be read, ``cwd`` lies outside the workspace, or no model is named.
+    """
+    options = ctx.options
+    return Asked(
+        request=request_of(ctx, prompt_text(ctx), vendor="anthropic"),
+        fallback_model=options.get("fallback_model"),
+        schema=ctx.step.get("output_schema"),
+        repairs=options.get("repair", ctx.step.get("repair", 0)),
+        must_be_json=options.get("output_format") == "json",
+        toolbox=_toolbox(ctx),
+        max_turns=options.get("max_turns", default_turns),
+        session=_session_of(ctx),
+    )
+
+
+async def ask_claude(ctx: StepContext) -> Outcome:
+    """What a Claude model makes of the prompt of a step, or of a task of one.
+
+    Raises:
+        ProviderError: The call failed for good.
+        StepError: The reply does not satisfy the schema; or as ``claude_asked``.
+        ExpressionError: A template has no value.
+    """
+    return await ask(ctx, claude_asked(ctx))
+
+
+def _toolbox(ctx: StepContext) -> Toolbox | None:
+    """The tools that the step may offer, over its working directory; None without any."""
+    allowed = ctx.expand(ctx.options.get("allowed_tools") or [], "allowed_tools")
+    refused = ctx.expand(ctx.options.get("disallowed_tools") or [], "disallowed_tools")
+    offered = offer(allowed, refused)
+    for name in offered.unknown:
+        ctx.warn("unknown_tool", f"there is no tool {name!r}; it is not offered")
+    names = [name for name in offered.names if name != "Bash" or ctx.commands is not None]
+    if len(names) < len(offered.names):
+        ctx.warn("tool_denied", "the settings of this deployment do not allow Bash")
+    if not names:
+        return None
+    cwd = ctx.options.get("cwd")
+    folder = ctx.workspace
+    if cwd is not None:
+        folder = folder.narrowed(to_text(ctx.expand(cwd, "cwd")))
+    return Toolbox(workspace=folder, names=names, commands=ctx.commands)
+
+
+def _session_of(ctx: StepContext) -> InSession | None:
+    """The session that a part of the prompt or an option names."""
+    continued = continued_session(ctx)
+    if continued is not None:
+        return InSession(name=continued)
+    name = ctx.options.get("session_id")
+    if name is None:
+        return None
+    return InSession(
+        name=to_text(ctx.expand(name, "session_id")),
+        is_fresh=not ctx.options.get("resume_session", False),
+    )
 
 
 async def ask(ctx: StepContext, asked: Asked) -> Outcome:
-    """Send a request, read the reply as text and JSON, and have it mended while repairs are left.
+    """Send a request, carry out what the model calls for, read the answer, and have it mended.
 
     Raises:
         ProviderError: The call failed for good; ``invalid_reply``, the reply had to be JSON.
-        StepError: ``output_schema_failed``, the last reply does not satisfy the schema.
+        StepError: ``output_schema_failed``, the last reply does not satisfy the schema;
+            ``session_limit``, the session is full: nothing was sent.
     """
-    request = asked.request
-    for repairs in range(asked.repairs + 1):
-        answer = await ctx.call(request, fallback_model=asked.fallback_model)
-        for warning in answer.reply.warnings:
-            ctx.warn(warning.code, warning.message)
-        value = json_of(answer.reply.response.text)
-        problems = _problems(value, asked.schema)
-        if not problems:
-            return _outcome(ctx, asked, answer, value, repairs)
-        request = _repair(asked.request, problems)
-    raise StepError(
-        f"step {ctx.step.name!r}: the reply does not match output_schema: "
-        + "; ".join(f"{pointer or '(whole)'}: {message}" for pointer, message in problems),
-        code="output_schema_failed",
+    use = asked.session
+    session = None if use is None else ctx.session(use.name, fresh=use.is_fresh)
+    if session is not None and use is not None:
+        session.check_room(use.max_turns)
+    talk = _Talk(ctx=ctx, asked=asked)
+    found = await mended(
+        _in_session(asked.request, session),
+        send=talk.answer,
+        schema=asked.schema,
+        repairs=asked.repairs,
+        value_of=asked.value,
     )
-
-
-def _problems(
-    value: Json | Undefined, schema: Mapping[str, Json] | None
-) -> Sequence[tuple[str, str]]:
-    if schema is None:
-        return ()
-    if value is undefined:
-        return [("", "the reply is not JSON")]
-    return check_schema(value, schema)
-
-
-def _repair(first: Request, problems: Sequence[tuple[str, str]]) -> Request:
-    """The original request with what was wrong with its reply."""
-    lines = [f"- {pointer}: {message}" for pointer, message in problems]
-    text = "\n".join([first.prompt, "", repair_head, *lines, repair_tail])
-    return replace(first, messages=(*first.messages[:-1], Message(role="user", text=text)))
-
-
-def _outcome(
-    ctx: StepContext, asked: Asked, answer: Answer, value: Json | Undefined, repairs: int
-) -> Outcome:
-    response = answer.reply.response
-    if asked.must_be_json and value is undefined:
+    if asked.must_be_json and found.value is undefined:
         raise InvalidReply(
             f"step {ctx.step.name!r}: output_format is json, and the reply is not",
             provider=asked.request.provider,
-            model=answer.model,
+            model=asked.request.model,
         )
+    outcome = _outcome(talk, found)
+    if session is None or use is None:
+        return outcome
+    return _with_exchange(outcome, talk=talk, use=use, session=session)
+
+
+def _in_session(request: Request, session: Session | None) -> Request:
+    if session is None:
+        return request
+    return replace(
+        request,
+        messages=(*session.messages(), *request.messages),
+        origin=replace(request.origin, session=session.name),
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Talk:
+    """The conversations of one step: what went through them.
+
+    Attributes:
+        answers: Replies in order, those of all turns and repairs.
+        carried: Tool calls in order.
+    """
+
+    ctx: StepContext
+    asked: Asked
+    answers: list[Answer] = field(default_factory=list)
+    carried: list[Carried] = field(default_factory=list)
+
+    async def answer(self, request: Request) -> Reply:
+        """The model's answer to a request, after all its tool calls."""
+        conversation = await converse(
+            request,
+            send=self._sent,
+            toolbox=self.asked.toolbox,
+            max_turns=self.asked.max_turns,
+            log=self.ctx.tools,
+            warn=self.ctx.warn,
+        )
+        self.carried += conversation.carried
+        return conversation.reply
+
+    async def _sent(self, request: Request) -> Reply:
+        # Once the first model was given up, the rest of the conversation stays with the other one.
+        fallback = self.fallback
+        if fallback is not None:
+            request = replace(request, model=fallback.model)
+        call = partial(self.ctx.call, request, retries=self.asked.retries)
+        answer = await call(fallback_model=None if fallback else self.asked.fallback_model)
+        for warning in answer.reply.warnings:
+            self.ctx.warn(warning.code, warning.message)
+        self.answers.append(answer)
+        return answer.reply
+
+    @property
+    def fallback(self) -> Answer | None:
+        """The first answer of the fallback model, or None."""
+        return next((one for one in self.answers if one.fallback_from is not None), None)
+
+    @property
+    def cost_nanousd(self) -> int:
+        """Of all answers."""
+        return sum(one.reply.cost_nanousd for one in self.answers)
+
+
+def _outcome(talk: _Talk, found: Mended) -> Outcome:
+    asked, value = talk.asked, found.value
+    response = found.reply.response
     is_value = asked.must_be_json or asked.schema is not None or isinstance(value, dict | list)
-    metadata: dict[str, Json] = {}
-    if repairs:
-        metadata["repairs"] = repairs
-    if ctx.step.get("cache"):
-        metadata["cache"] = answer.reply.cache
-    if answer.fallback_from is not None:
-        metadata |= {"fallback_from": answer.fallback_from, "model_served": response.model_served}
     return Outcome(
         text=response.text,
         data=value if is_value and value is not undefined else None,
-        model=response.model_served or answer.model,
-        degraded=answer.fallback_from is not None,
-        metadata=metadata,
+        model=response.model_served or talk.answers[-1].model,
+        degraded=talk.fallback is not None,
+        metadata=_metadata(talk, found),
     )
+
+
+def _metadata(talk: _Talk, found: Mended) -> dict[str, Json]:
+    """What the record says of how the answer came about."""
+    ctx, response = talk.ctx, found.reply.response
+    metadata: dict[str, Json] = {}
+    if found.repairs:
+        metadata["repairs"] = found.repairs
+    if ctx.step.get("cache"):
+        metadata["cache"] = found.reply.cache
+    if talk.fallback is not None:
+        metadata["fallback_from"] = talk.fallback.fallback_from
+        metadata["model_served"] = response.model_served
+    if is_streaming(ctx.options):
+        first = talk.answers[0].reply.response
+        ttft_ms = first.latency_ms if first.ttft_ms is None else first.ttft_ms
+        metadata["time_to_first_token_ms"] = round(ttft_ms)
+    if talk.asked.toolbox is not None:
+        metadata |= {"turns": len(talk.answers), "tool_calls": _shown(talk.carried)}
+    elif response.tool_calls:
+        metadata["function_calls"] = [
+            {"name": call.name, "arguments": dict(call.arguments)} for call in response.tool_calls
+        ]
+    return metadata
+
+
+def is_streaming(options: Mapping[str, Json]) -> bool:
+    """Whether somebody looks on while the model answers."""
+    streaming = options.get("streaming", False)
+    if isinstance(streaming, Mapping):
+        streaming = streaming.get("enabled", True)
+    return bool(streaming) or options.get("output_format") == "stream_json"
+
+
+def _shown(carried: Sequence[Carried]) -> list[Json]:
+    """Tool calls as records show them: what was decided, and why."""
+    return [
+        {
+            "tool": one.call.tool,
+            "decision": "failed" if one.result.is_error else "done",
+            "reason": one.result.code or None,
+        }
+        for one in carried
+    ]
+
+
+def _with_exchange(outcome: Outcome, *, talk: _Talk, use: InSession, session: Session) -> Outcome:
+    """The outcome with what was said, for the steps that go on with the session."""
+    run = talk.ctx.scope.run or {}
+    after = session.with_exchange(
+        asked=talk.asked.request.prompt,
+        answered=outcome.text or "",
+        step=talk.ctx.path,
+        run_id=str(run.get("id", "")),
+        cost_nanousd=talk.cost_nanousd,
+    )
+    said = Said(
+        session=use.name,
+        turns=tuple(after.turns[-2:]),
+        persists=use.persists,
+        is_fresh=use.is_fresh,
+    )
+    facts: dict[str, Json] = {
+        "session_name": use.name,
+        "turn_count": len(after.turns),
+        "cost_usd_total": after.cost_nanousd / 1_000_000_000,
+    }
+    metadata = {**outcome.metadata, **facts}
+    return replace(outcome, metadata=metadata, written=Written(said=(said,)))

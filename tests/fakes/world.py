@@ -30,12 +30,20 @@ from tests.fakes.journals import BreakableJournals
 from tests.fakes.workspace import MemoryWorkspace
 
 step_types: Mapping[str, str] = {
+    "break": "pipex_core.steps.control:Break",
+    "checkpoint": "pipex_core.steps.control:Checkpoint",
     "claude": "pipex_core.steps.single:Claude",
+    "claude_batch": "pipex_core.steps.fanout:ClaudeBatch",
+    "continue": "pipex_core.steps.control:Continue",
     "data_transform": "pipex_core.steps.control:DataTransform",
     "echo": "pipex_core.steps.control:Echo",
+    "for_loop": "pipex_core.steps.loops:ForLoop",
     "gemini": "pipex_core.steps.single:Gemini",
+    "parallel_claude": "pipex_core.steps.fanout:ParallelClaude",
     "pipeline": "pipex_core.steps.control:NestedPipeline",
     "set_variable": "pipex_core.steps.control:SetVariable",
+    "switch": "pipex_core.steps.control:Switch",
+    "while_loop": "pipex_core.steps.loops:WhileLoop",
 }
 
 prices = """

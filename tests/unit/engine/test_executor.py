@@ -6,7 +6,7 @@ import pytest
 
 from pipex_core.errors import StepError
 from pipex_core.spec.model import FieldShape, StepShape
-from pipex_core.steps.contract import Outcome, Step, StepContext
+from pipex_core.steps.contract import Inside, Outcome, Step, StepContext
 from tests.fakes.world import World
 
 
@@ -61,12 +61,14 @@ class Block:
 
     async def run(self, ctx: StepContext) -> Outcome:
         result = await ctx.run_block(
-            ctx.step.blocks["steps"], f"{ctx.path}[0]/", local={"it": 7}, loop={"index": 0}
+            ctx.step.blocks["steps"],
+            f"{ctx.path}[0]/",
+            Inside(local={"it": 7}, loop={"index": 0}),
         )
         if result.error is not None:
             error = result.error["error"]
             raise StepError(error["message"], code=error["code"])
-        return Outcome(data=dict(result.records), variables=result.variables)
+        return Outcome(data=dict(result.records), written=result.written)
 
 
 @pytest.fixture

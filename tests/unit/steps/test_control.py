@@ -40,13 +40,13 @@ def test_echo_fails_on_purpose() -> None:
 def test_variables_are_set_in_order_each_seeing_the_ones_before() -> None:
     step = spec("set_variable", variables={"a": "{{vars.a + 1}}", "b": "{{a * 10}}", "c": [1]})
     outcome = run(SetVariable, Bench(step, scope={"vars": {"a": 1}}))
-    assert outcome.variables == {"a": 2, "b": 20, "c": [1]}
+    assert outcome.written.variables == {"a": 2, "b": 20, "c": [1]}
     assert outcome.data == {"a": 2, "b": 20, "c": [1]}
 
 
 def test_one_variable_may_be_set_without_a_map() -> None:
     outcome = run(SetVariable, Bench(spec("set_variable", variable="x", value=None)))
-    assert outcome.variables == {"x": None}
+    assert outcome.written.variables == {"x": None}
 
 
 @pytest.mark.parametrize(
