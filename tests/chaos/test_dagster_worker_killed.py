@@ -13,6 +13,7 @@ import pytest
 
 from tests.dagster.conftest import Project, cases
 from tests.fakes.provider_server import ProviderServer, Reply, good_key, running
+from tests.fakes.servers import serving
 
 root = Path(__file__).resolve().parents[2]
 answered = 10  # before the worker is killed
@@ -56,24 +57,9 @@ def kept(
 @pytest.fixture
 def daemon(kept: Project) -> Iterator[None]:
     """The daemon of ``make dev``: it starts runs, watches them, and repeats those that died."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    with (kept.root / "daemon.log").open("w") as log:
-        process = subprocess.Popen(
-            ["dagster-daemon", "run", "-w", root / "workspace.yaml"],
-            cwd=kept.root,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            yield
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-            signal.signal(signal.SIGINT, before)
+    command = ["dagster-daemon", "run", "-w", str(root / "workspace.yaml")]
+    with serving(command, folder=kept.root, log="daemon.log"):
+        yield
 
 
 def wait_until(vendor: ProviderServer, holds: Callable[[], bool], *, tries: int = 400) -> None:

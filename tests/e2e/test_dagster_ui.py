@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.dagster.conftest import Project, adder, models
+from tests.fakes.servers import serving
 
 root = Path(__file__).resolve().parents[2]
 chromium = Path("/usr/bin/chromium")
@@ -24,14 +24,6 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.skipif(not chromium.is_file(), reason=f"there is no browser at {chromium}"),
 ]
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Undo what a shell does to its background processes: servers end on an interrupt that reaches them."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def free_port() -> int:
@@ -56,31 +48,17 @@ def write_project(folder: Path) -> None:
 
 
 @pytest.fixture
-def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interruptible: None) -> Iterator[str]:
+def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """URL of the UI of a small project, with daemon and queue, as ``make dev`` starts it."""
-    del interruptible
     write_project(tmp_path)
     port = free_port()
-    place = Path(sys.prefix) / "bin"
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("PATH", str(place), prepend=os.pathsep)
-    with (tmp_path / "server.log").open("w") as log:
-        server = subprocess.Popen(
-            ["dagster", "dev", "-h", "127.0.0.1", "-p", str(port), "-w", root / "workspace.yaml"],
-            cwd=tmp_path,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            wait_for(port, server)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.send_signal(signal.SIGINT)
-            try:
-                server.wait(30)
-            except subprocess.TimeoutExpired:
-                os.killpg(server.pid, signal.SIGKILL)
+    monkeypatch.setenv("PATH", f"{sys.prefix}/bin", prepend=os.pathsep)
+    here = ("-h", "127.0.0.1", "-p", str(port))
+    command = ["dagster", "dev", *here, "-w", str(root / "workspace.yaml")]
+    with serving(command, folder=tmp_path, log="server.log") as server:
+        wait_for(port, server)
+        yield f"http://127.0.0.1:{port}"
 
 
 def wait_for(port: int, server: "subprocess.Popen[bytes]") -> None:
