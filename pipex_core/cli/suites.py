@@ -146,7 +146,8 @@ def lint(path: str, *, strict: bool, as_json: bool) -> int:
 def diff(before: str, after: str, *, form: str, exit_code: bool, as_json: bool) -> int:
     """Show what changed from suite A to suite B, and what a run would compute again."""
     from pipex_core.app.suites import load_suite
-    from pipex_core.evals.suitediff import as_markdown, as_text, diff_suites
+    from pipex_core.evals.difftext import as_markdown, as_text
+    from pipex_core.evals.suitediff import diff_suites
 
     found = diff_suites(load_suite(before), load_suite(after))
     render = as_markdown if form == "markdown" else as_text

@@ -1,7 +1,7 @@
-"""What changed between two suites, field by field, what a run would compute again, and applying it.
+"""What changed between two suites, field by field, and what a run would compute again.
 
 A case whose input and reference both changed stands in both lists. A change says what was there before,
-so a diff applies to the suite it was made from and is a conflict anywhere else.
+so a diff can be undone, and applies to the suite that it was made from and to no other.
 """
 
 import re
@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from pipex_core.errors import ConfigError, SpecError
+from pipex_core.errors import ConfigError
 from pipex_core.evals.suite import Case, CaseHashes, Suite, hashes_by_id, suite_digest
-from pipex_core.evals.suiteshape import case_data, read_case, read_suite_fields, suite_data
-from pipex_core.jsonvalue import Json, canonical, compact, equal, short
+from pipex_core.evals.suiteshape import case_data, suite_data
+from pipex_core.jsonvalue import Json, equal
 from pipex_core.metrics.contract import Need
-from pipex_core.spec.model import SourceMap, join_path
+from pipex_core.spec.model import join_path
 
 schema_name: Final = "pipex.suite_diff/1"
 input_fields: Final = frozenset({"input", "choices", "attachments", "context"})
@@ -109,6 +109,15 @@ class SuiteDiff:
         sizes = {name: len(getattr(self, name)) for name in (*_lists, "renamed")}
         return {**sizes, "unchanged": self.unchanged}
 
+    @property
+    def edits(self) -> Mapping[str, Sequence[Change]]:
+        """The changes of each case that stays, each once, by id."""
+        edits: dict[str, list[Change]] = {}
+        for one in (*self.input_changed, *self.reference_changed, *self.annotation_changed):
+            known = edits.setdefault(one.id, [])
+            known += [change for change in one.changes if change not in known]
+        return edits
+
     def as_json(self) -> dict[str, Json]:
         """The diff as a document, from which ``diff_from_json`` makes it again."""
         lists = {name: [one.as_json() for one in getattr(self, name)] for name in _lists}
@@ -166,38 +175,6 @@ def diff_suites(
     return replace(result, consequences=_consequences(result, b.defaults.repeats, needs))
 
 
-def apply_diff(suite: Suite, diff: SuiteDiff) -> Suite:
-    """The suite that the diff leads to.
-
-    Raises:
-        ConfigError: ``diff_conflict``, the suite is not what the diff was made from.
-        SpecError: What the diff puts into a case is no case.
-    """
-    cases: dict[str, Json] = {case.id: case_data(case) for case in suite.cases}
-    for one in diff.removed:
-        if not equal(cases.pop(one.id, None), one.changes[0].before[0]):
-            raise _conflict(one.id)
-    for one in diff.added:
-        if one.id in cases:
-            raise _conflict(one.id)
-        cases[one.id] = one.changes[0].after[0]
-    for case_id, changes in _edits(diff).items():
-        if case_id not in cases:
-            raise _conflict(case_id)
-        cases[case_id] = _applied(cases[case_id], changes, case_id)
-    head = _applied(suite_data(suite), diff.suite_changed, suite.id)
-    fields, findings = read_suite_fields(head, default_id=suite.id)
-    made = []
-    problems = list(findings)
-    for case_id in sorted(cases):
-        case, wrong = read_case(cases[case_id], path=f"cases[{case_id}]")
-        problems += wrong
-        made += [] if case is None else [case]
-    if problems:
-        raise SpecError(map(SourceMap(file=suite.location).problem, problems))
-    return Suite(**fields, cases=tuple(made), location=suite.location)
-
-
 def diff_from_json(data: Json) -> SuiteDiff:
     """The diff that ``as_json`` wrote.
 
@@ -217,29 +194,6 @@ def diff_from_json(data: Json) -> SuiteDiff:
     except (KeyError, TypeError, IndexError) as exc:
         message = f"this is no suite diff: {type(exc).__name__} at {exc}"
         raise ConfigError(message, code="not_a_diff") from exc
-
-
-def as_text(diff: SuiteDiff) -> str:
-    """The diff for a terminal: one line per case and change, renames as such."""
-    if diff.is_empty:
-        return f"{diff.start.id}: no changes, {diff.unchanged} cases"
-    lines = [_headline(diff)]
-    lines += [f"  suite {_shown(change)}" for change in diff.suite_changed]
-    for mark, case_id, change in _lines(diff):
-        lines.append(f"{mark} {case_id}{f' {_shown(change)}' if change else ''}")
-    return "\n".join([*lines, _footline(diff)])
-
-
-def as_markdown(diff: SuiteDiff) -> str:
-    """The diff for a pull request: a headline and a table."""
-    if diff.is_empty:
-        return f"**{diff.start.id}**: no changes, {diff.unchanged} cases"
-    rows = [("~", "(suite)", change) for change in diff.suite_changed]
-    lines = [f"**{_headline(diff)}**", "", "| | case | change |", "|---|---|---|"]
-    for mark, case_id, change in (*rows, *_lines(diff)):
-        shown = _cell(_shown(change)) if change else ""
-        lines.append(f"| {mark} | {_cell(case_id)} | {shown} |")
-    return "\n".join([*lines, "", _footline(diff)])
 
 
 def _case_change(data: Mapping[str, Json]) -> CaseChange:
@@ -322,81 +276,3 @@ def _consequences(
         "scores": repeats * (len(asked) * len(needs) + len(judged) * reading),
         "verdict_only": len(only),
     }
-
-
-def _edits(diff: SuiteDiff) -> Mapping[str, list[Change]]:
-    """The changes of each case, each once."""
-    edits: dict[str, list[Change]] = {}
-    for one in (*diff.input_changed, *diff.reference_changed, *diff.annotation_changed):
-        known = edits.setdefault(one.id, [])
-        known += [change for change in one.changes if change not in known]
-    return edits
-
-
-def _applied(data: Json, changes: Iterable[Change], where: str) -> Json:
-    for change in changes:
-        data = _set(data, _keys(change.path), change, where)
-    return data
-
-
-def _keys(path: str) -> list[str]:
-    """The keys of a path; an odd one stands alone, because nothing inside it is entered."""
-    return [path[2:-2]] if path.startswith('["') else path.split(".")
-
-
-def _set(data: Json, keys: Sequence[str], change: Change, where: str) -> Json:
-    if not isinstance(data, Mapping):
-        raise _conflict(where)
-    key = keys[0]
-    if len(keys) > 1:
-        return {**data, key: _set(data.get(key), keys[1:], change, where)}
-    present = (data[key],) if key in data else ()
-    if canonical(present) != canonical(change.before):
-        raise _conflict(where)
-    rest = {name: value for name, value in data.items() if name != key}
-    return {**rest, key: change.after[0]} if change.after else rest
-
-
-def _conflict(where: str) -> ConfigError:
-    message = f"{where!r} is not what the diff was made from"
-    return ConfigError(message, code="diff_conflict", next_step="make the diff again")
-
-
-def _headline(diff: SuiteDiff) -> str:
-    words = {name.removesuffix("_changed"): count for name, count in diff.counts.items() if count}
-    counts = ", ".join(f"{count} {name}" for name, count in words.items())
-    start, end = diff.start, diff.end
-    return (
-        f"{start.id} {start.version} ({short(start.suite_digest)}) -> "
-        f"{end.id} {end.version} ({short(end.suite_digest)}): {counts}"
-    )
-
-
-def _footline(diff: SuiteDiff) -> str:
-    rows = diff.consequences
-    return (
-        f"A run would ask {rows['responses']} answers and compute {rows['scores']} scores anew;"
-        f" {rows['verdict_only']} cases change the verdict only."
-    )
-
-
-def _lines(diff: SuiteDiff) -> Iterator[tuple[str, str, Change | None]]:
-    old, new = {pair[0] for pair in diff.renamed}, {pair[1] for pair in diff.renamed}
-    yield from (("+", one.id, None) for one in diff.added if one.id not in new)
-    yield from (("-", one.id, None) for one in diff.removed if one.id not in old)
-    yield from ((">", f"{before} is now {after}", None) for before, after in diff.renamed)
-    for case_id, changes in sorted(_edits(diff).items()):
-        yield from (("~", case_id, change) for change in changes)
-
-
-def _shown(change: Change) -> str:
-    before, after = (
-        compact(box[0])[:120] if box else "nothing" for box in (change.before, change.after)
-    )
-    return f"{change.path}: {before} -> {after}"
-
-
-def _cell(text: str) -> str:
-    """Text that cannot leave its cell, become a tag, or call somebody."""
-    escaped = text.replace("\\", "\\\\").replace("|", "\\|").replace("`", "\\`")
-    return escaped.replace("<", "&lt;").replace("@", "&#64;").replace("\n", " ")

@@ -10,7 +10,7 @@ from pipex_core.errors import Problem, SpecError
 from pipex_core.evals.curate import sample
 from pipex_core.evals.jsonplaces import source_of_json
 from pipex_core.evals.suite import Case, Suite, SuiteDefaults, hashes, suite_digest
-from pipex_core.evals.suitediff import apply_diff, diff_from_json, diff_suites
+from pipex_core.evals.suitediff import diff_from_json, diff_suites
 from pipex_core.evals.suitefile import (
     Text,
     dump_directory,
@@ -20,6 +20,7 @@ from pipex_core.evals.suitefile import (
     read_directory,
     read_file,
 )
+from pipex_core.evals.suitepatch import apply_diff
 
 texts = st.text(max_size=12)
 scalars = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False) | texts  # fmt: skip

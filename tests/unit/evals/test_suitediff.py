@@ -1,4 +1,4 @@
-"""Diffs of suites: what is in which list, what a run would compute, and applying them."""
+"""Diffs of suites: what is in which list, what a run would compute, applying and showing them."""
 
 import json
 from dataclasses import replace
@@ -7,15 +7,10 @@ from typing import Any
 import pytest
 
 from pipex_core.errors import ConfigError, SpecError
+from pipex_core.evals.difftext import as_markdown, as_text
 from pipex_core.evals.suite import Case, Suite, SuiteDefaults
-from pipex_core.evals.suitediff import (
-    SuiteDiff,
-    apply_diff,
-    as_markdown,
-    as_text,
-    diff_from_json,
-    diff_suites,
-)
+from pipex_core.evals.suitediff import SuiteDiff, diff_from_json, diff_suites
+from pipex_core.evals.suitepatch import apply_diff
 
 kept = Case(id="kept", input="same", expected_output="same")
 asked = Case(id="asked", input={"question": "Why?"}, expected_output="a")
