@@ -173,8 +173,7 @@ WITHOUT_EFFECT = frozenset(
     {
         "cluster_enabled", "cluster_strategy", "checkpoint_backend", "s3_bucket", "auto_resume",
         "telemetry", "metrics_port", "log_level", "log_format", "debug", "judge_model", "pool_size",
-        "pool_memory_mb", "database_url", "daily_cost_usd", "durability", "mode", "allow_bash",
-        "policy", "audit",
+        "pool_memory_mb", "database_url", "daily_cost_usd", "durability", "policy", "audit",
     }
 )  # fmt: skip
 # Other programs read these too, so their presence says nothing about pipex.

@@ -3,6 +3,7 @@
 import os
 import random
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -14,11 +15,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, cast
 
+from pipex_core.adapters.bash import ConfinedBash
 from pipex_core.adapters.call_cache import BlobCallCache
 from pipex_core.adapters.local import RandomIds, SystemClock, VirtualClock
 from pipex_core.adapters.local_files import LocalBlobs, LocalJournals
 from pipex_core.adapters.mock import MockProvider
 from pipex_core.adapters.replay import RecordingProvider, ReplayProvider
+from pipex_core.adapters.streams import terminal_watchers
 from pipex_core.adapters.workspace import ConfinedWorkspace
 from pipex_core.app.files import read_text
 from pipex_core.app.settings import Settings
@@ -29,6 +32,7 @@ from pipex_core.engine.services import (
     Process,
     ProviderState,
     Services,
+    Watcher,
 )
 from pipex_core.errors import ConfigError
 from pipex_core.jsonvalue import Json, digest_bytes, short
@@ -37,9 +41,10 @@ from pipex_core.llm.guard import Limits
 from pipex_core.llm.mock_rules import Rules, rules_of
 from pipex_core.llm.prices import PriceTable
 from pipex_core.llm.provider import Provider
+from pipex_core.llm.session import SessionStore
 from pipex_core.metrics.catalogue import built_in
 from pipex_core.metrics.contract import MetricType
-from pipex_core.ports import BlobStore, Clock, Faults, Workspace
+from pipex_core.ports import BlobStore, Clock, Commands, Faults, Workspace
 from pipex_core.registry import Registry
 from pipex_core.secrets import Redactor
 from pipex_core.spec.model import Shapes
@@ -57,13 +62,18 @@ STEP_TYPES: Mapping[str, str] = MappingProxyType(
         "break": "pipex_core.steps.control:Break",
         "checkpoint": "pipex_core.steps.control:Checkpoint",
         "claude": "pipex_core.steps.single:Claude",
+        "claude_robust": "pipex_core.steps.single:ClaudeRobust",
+        "claude_session": "pipex_core.steps.single:ClaudeSession",
+        "claude_smart": "pipex_core.steps.single:ClaudeSmart",
         "claude_batch": "pipex_core.steps.fanout:ClaudeBatch",
         "continue": "pipex_core.steps.control:Continue",
         "data_transform": "pipex_core.steps.control:DataTransform",
         "echo": "pipex_core.steps.control:Echo",
         "eval_batch": "pipex_core.evals.steps:EvalBatch",
         "for_loop": "pipex_core.steps.loops:ForLoop",
+        "file_ops": "pipex_core.steps.files:FileOps",
         "gemini": "pipex_core.steps.single:Gemini",
+        "gemini_instructor": "pipex_core.steps.single:GeminiInstructor",
         "parallel_claude": "pipex_core.steps.fanout:ParallelClaude",
         "pipeline": "pipex_core.steps.control:NestedPipeline",
         "set_variable": "pipex_core.steps.control:SetVariable",
@@ -205,6 +215,7 @@ def build_services(  # noqa: PLR0913 - what a process brings along, all named
     faults: Faults | None = None,
     extensions: Mapping[str, object] | None = None,
     hold_s: float = 60.0,
+    on_delta: Listener | None = None,
 ) -> Services:
     """Everything that runs need, made once per process.
 
@@ -216,6 +227,7 @@ def build_services(  # noqa: PLR0913 - what a process brings along, all named
         faults: Named places where tests make things go wrong.
         extensions: What steps outside ``pipex_core.steps`` need.
         hold_s: How long a call waits for a service whose breaker is open.
+        on_delta: Hears the text of streamed answers with the handler ``callback``.
 
     Raises:
         ConfigError: A key, a cassette or a rules file is missing or wrong; nothing was sent.
@@ -242,8 +254,27 @@ def build_services(  # noqa: PLR0913 - what a process brings along, all named
         provider_state=made.state,
         hold=made.clock.hold if isinstance(made.clock, VirtualClock) else nullcontext,
         extensions=extensions or {},
+        sessions=SessionStore(LocalBlobs(settings.checkpoint_dir)),
+        commands=_commands(settings),
+        watchers=_watchers(on_delta),
         redact=Redactor(secrets=settings.secrets()).text,
     )
+
+
+def _commands(settings: Settings) -> Commands | None:
+    """Who runs the commands of models: nobody where the deployment does not allow it."""
+    is_production = settings.values["mode"] == "production"
+    is_allowed = settings.values["allow_bash"] is True
+    # What was not set is no permission to run commands in production.
+    if not is_allowed or (is_production and settings.origins["allow_bash"] == "built-in"):
+        return None
+    return ConfinedBash(require_isolation=is_production)
+
+
+def _watchers(on_delta: Listener | None) -> Mapping[str, Watcher]:
+    """The streaming handlers; ``callback`` is the one that the caller gave."""
+    found = terminal_watchers(sys.stderr)
+    return found if on_delta is None else {**found, "callback": lambda _: on_delta}
 
 
 def today() -> date:

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pipex_core.engine.calls import CountedLog, JournalCallLog
 from pipex_core.engine.execution import Execution
 from pipex_core.engine.fold import Unit
+from pipex_core.engine.streaming import Onlooker
+from pipex_core.engine.toolcalls import JournalToolLog
 from pipex_core.errors import ProviderError
 from pipex_core.llm.client import Reply
 from pipex_core.llm.limits import RetryPolicy
@@ -21,10 +23,12 @@ class Asking:
         unit: Path of the step in the journal.
         before: The try that a crash interrupted, whose answers are used again; None for a new one.
         deadline: Monotonic time after which nothing is sent, or None.
+        onlooker: Is shown the answers while they are written, or None.
 
     Attributes:
         attempts: Tries of the step's calls: of the call that needed most, fallbacks counted.
         tokens: Of all answers.
+        tools: Journal of the tool calls of this try.
     """
 
     def __init__(  # noqa: PLR0913 - what a call needs beside its request
@@ -37,6 +41,7 @@ class Asking:
         before: Unit | None,
         use_cache: bool,
         deadline: float | None,
+        onlooker: Onlooker | None = None,
     ) -> None:
         self._execution = execution
         self._path = path
@@ -45,25 +50,35 @@ class Asking:
         self._use_cache = use_cache
         self._journalled = JournalCallLog(execution.journal, unit, before=before)
         self._log = CountedLog(self._journalled)
+        self._onlooker = onlooker
         self._ledger = execution.ledger.child()
         self._told_divergence = False
         self.attempts = 0
         self.tokens = Tokens()
+        self.tools = JournalToolLog(execution.journal, unit, before=before, calls=self._journalled)
 
     @property
     def cost_nanousd(self) -> int:
         """Of all calls, those answered before a restart and failed attempts included."""
         return self._ledger.spent.nanousd + self._log.known_nanousd
 
-    async def call(self, request: Request, *, fallback_model: str | None = None) -> Answer:
+    async def call(
+        self, request: Request, *, fallback_model: str | None = None, retries: int | None = None
+    ) -> Answer:
         """The reply of the model, or of the fallback once the first one was given up.
+
+        Args:
+            request: What is sent.
+            fallback_model: Asked once the first one was given up; None for none.
+            retries: Replaces the number of the step's retry rule.
 
         Raises:
             ProviderError: The last failure.
             BudgetExceeded: The call does not fit in a budget.
         """
+        retry = self._retry if retries is None else replace(self._retry, max_retries=retries)
         try:
-            return Answer(reply=await self._sent(request), model=request.model)
+            return Answer(reply=await self._sent(request, retry), model=request.model)
         except ProviderError as error:
             if fallback_model is None or error.code not in falls_back_after:
                 raise
@@ -74,20 +89,28 @@ class Asking:
             )
         origin = replace(request.origin, attempt=request.origin.attempt + self._log.attempts)
         again = replace(request, model=fallback_model, origin=origin)
-        reply = await self._sent(again)
+        reply = await self._sent(again, retry)
         return Answer(reply=reply, model=fallback_model, fallback_from=request.model)
 
-    async def _sent(self, request: Request) -> Reply:
+    def cached(self, request: Request) -> str | None:
+        """Text that the reply cache has for a request, or None."""
+        found = self._execution.services.client.cached(request)
+        return None if found is None else found.text
+
+    async def _sent(self, request: Request, retry: RetryPolicy) -> Reply:
         base = request.origin.attempt - 1
+        if self._onlooker is not None:
+            self._onlooker.begin_call()
         try:
             reply = await self._execution.services.client.call(
                 request,
                 log=self._log,
                 ledger=self._ledger,
-                retry=self._retry,
+                retry=retry,
                 deadline=self._deadline,
                 cache="use" if self._use_cache else "off",
                 sink=self._execution.sink,
+                on_delta=self._onlooker,
             )
         except ProviderError:
             self.attempts = max(self.attempts, base + self._log.attempts)

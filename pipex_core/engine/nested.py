@@ -112,7 +112,7 @@ def _view(wanted: ChildRun, spec: PipelineSpec, parent: View) -> View:
     if bound.problems:
         problem = bound.problems[0]
         raise StepError(f"pipeline {spec.name!r}: {problem.message}", code=problem.code)
-    own = View.first(spec, bound.values, run=parent.run)
+    own = replace(View.first(spec, bound.values, run=parent.run), said=parent.said)
     if wanted.inherit:
         own = replace(own, global_vars={**parent.global_vars, **own.global_vars})
     return own

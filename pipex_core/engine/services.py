@@ -8,7 +8,8 @@ from typing import Protocol
 
 from pipex_core.jsonvalue import Json
 from pipex_core.llm.client import LlmClient
-from pipex_core.ports import Clock, Faults, IdSource, JournalStore, Workspace
+from pipex_core.llm.session import SessionStore
+from pipex_core.ports import Clock, Commands, Faults, IdSource, JournalStore, Workspace
 from pipex_core.registry import Registry
 from pipex_core.spec.model import Shapes
 from pipex_core.spec.plan import Plan
@@ -71,6 +72,24 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """An answer that somebody looks on at while it is written.
+
+    Attributes:
+        path: Step path.
+        buffer_size: Characters that the handler gathers, or None for its own number.
+        write_output: Writes a whole file below the run's output directory.
+    """
+
+    path: str
+    buffer_size: int | None
+    write_output: Callable[[str, str], str]
+
+
+Watcher = Callable[[Watched], Listener]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """Everything that the engine needs and does not make itself.
 
@@ -87,6 +106,10 @@ class Services:
         redact: Takes secrets out of a message before it is kept.
         hold: Keeps a virtual clock from jumping while something real, such as a disk, is waited for.
         extensions: What steps outside of ``pipex_core.steps`` need, by name.
+        sessions: Sessions that outlive a run; None where they end with it.
+        commands: Runs the commands of models; None where the deployment does not allow any.
+        watchers: Streaming handlers by name. What they make hears ``delta`` events with ``text``,
+            ``restart`` and ``is_end``.
     """
 
     clock: Clock
@@ -107,3 +130,6 @@ class Services:
     redact: Callable[[str], str] = str
     hold: Callable[[], AbstractContextManager[None]] = nullcontext
     extensions: Mapping[str, object] = field(default_factory=dict)
+    sessions: SessionStore | None = None
+    commands: Commands | None = None
+    watchers: Mapping[str, Watcher] = field(default_factory=dict)

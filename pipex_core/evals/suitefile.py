@@ -6,14 +6,11 @@ Reading takes texts and names, never paths: files are opened elsewhere.
 """
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, Final, TypeAlias
-
-import yaml
 
 from pipex_core.errors import Problem, SpecError
 from pipex_core.evals.jsonplaces import source_of_json
@@ -22,6 +19,7 @@ from pipex_core.evals.suiteshape import case_data, read_case, read_suite_fields,
 from pipex_core.jsonvalue import Json, parse
 from pipex_core.spec.model import Finding, SourceMap
 from pipex_core.spec.yaml_text import read_yaml
+from pipex_core.spec.yaml_writing import write_yaml
 
 Source: TypeAlias = Callable[[], SourceMap]
 
@@ -91,7 +89,7 @@ def read_file(text: Text) -> Suite:
 
 def dump_directory(suite: Suite) -> Mapping[str, str]:
     """The canonical form: ``suite.yaml`` and ``cases.jsonl``, the same bytes for equal suites."""
-    return {"suite.yaml": _yaml(suite_data(suite)), "cases.jsonl": dump_lines(suite.cases)}
+    return {"suite.yaml": write_yaml(suite_data(suite)), "cases.jsonl": dump_lines(suite.cases)}
 
 
 def dump_lines(cases: Iterable[Case]) -> str:
@@ -106,7 +104,7 @@ def dump_json(suite: Suite) -> str:
 
 def dump_yaml(suite: Suite) -> str:
     """The suite as one YAML file."""
-    return _yaml(_whole(suite))
+    return write_yaml(_whole(suite))
 
 
 def _whole(suite: Suite) -> dict[str, Json]:
@@ -267,40 +265,3 @@ def _yaml_document(text: str, file: str, problems: list[Problem]) -> tuple[Json,
         problems += exc.problems
         return None, partial(SourceMap, file=file)
     return document.value, lambda: document.source
-
-
-class _Dumper(yaml.SafeDumper):
-    """Quotes text that would be another scalar in YAML 1.2 as well as in 1.1, and writes no alias."""
-
-    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the signature is PyYAML's
-        return True
-
-
-_Dumper.add_implicit_resolver(
-    "tag:yaml.org,2002:int",
-    re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+"),
-    list("-+0123456789"),
-)
-_Dumper.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"),
-    list("-+.0123456789"),
-)
-
-
-def _text_node(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    """Text of several lines as a block, where its content allows one."""
-    style = "|" if "\n" in text else None
-    # PyYAML takes these for line ends and would fold them into blanks.
-    if _other_line_ends.intersection(text):
-        style = '"'
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_other_line_ends: Final = frozenset("\x85\u2028\u2029")
-_Dumper.add_representer(str, _text_node)
-
-
-def _yaml(data: Json) -> str:
-    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
-    return text

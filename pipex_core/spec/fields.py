@@ -260,13 +260,13 @@ part_fields: Final[Mapping[str, Table]] = {
     "session_context": {
         **_part_type,
         **_part_condition,
-        "session_id": text(),
+        "session_id": text(required=True),
         "include_last_n": integer(1, default=5),
     },
     "claude_continue": {
         **_part_type,
         **_part_condition,
-        "session_id": text(),
+        "session_id": text(required=True),
         "new_prompt": FieldShape(),
     },
 }

@@ -10,7 +10,8 @@ from pipex_core.errors import ExpressionError, InvalidReply, StepError
 from pipex_core.expressions.values import undefined
 from pipex_core.llm.attempt import CallWarning
 from pipex_core.steps.contract import Outcome
-from pipex_core.steps.model_call import json_of, prompt_text
+from pipex_core.llm.structured import json_of
+from pipex_core.steps.prompts import prompt_text
 from pipex_core.steps.single import Claude, Gemini
 from tests.fakes.steps import Bench, spec
 from tests.fakes.workspace import MemoryWorkspace
@@ -114,12 +115,6 @@ def test_the_path_of_a_step_without_fields_says_so() -> None:
     part = {"type": "previous_response", "step": "talk", "extract": "q"}
     with pytest.raises(ExpressionError, match="its fields: none"):
         prompt([part], scope={"steps": steps})
-
-
-def test_a_part_of_an_unsupported_type_fails() -> None:
-    with pytest.raises(StepError) as failure:
-        prompt([{"type": "session_context"}])
-    assert failure.value.code == "unsupported_feature"
 
 
 @pytest.mark.parametrize(
@@ -233,12 +228,6 @@ def test_what_the_call_found_becomes_a_warning_and_a_fallback_is_marked() -> Non
         "fallback_from": "m1",
         "model_served": "served",
     }
-
-
-def test_tools_that_somebody_asks_for_are_not_silently_left_out() -> None:
-    bench = Bench(spec("claude", prompt="x", claude_options={"allowed_tools": ["Read"]}))
-    run(bench)
-    assert [code for code, _ in bench.warnings] == ["ignored_field"]
 
 
 def test_a_lenient_step_fills_holes_with_nothing_and_says_so() -> None:
