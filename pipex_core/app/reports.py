@@ -1,7 +1,7 @@
 """Runs for people: the block on the console, report files, and the leaderboard of a suite."""
 
 import json
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,19 +54,16 @@ def run_block(found: EvalRun) -> str:
 
 def _troubles(responses: pa.Table) -> Iterator[str]:
     """One line for each kind of row that is no answer, the most frequent first, with one message."""
-    rows = responses.select(["class", "status", "error_code", "error"]).to_pylist()
-    kinds = Counter(
-        (row["class"], row["error_code"] or row["status"])
-        for row in rows
-        if row["class"] != "observed"
-    )
-    for (kind, code), count in kinds.most_common(most_troubles):
-        messages = (
-            r["error"] for r in rows if code in (r["error_code"], r["status"]) and r["error"]
-        )
-        told = next(messages, None)
-        word = "missing" if kind == "missing" else "failed"
-        yield f"{word} {count}: {code}" + (f", such as: {plain(told)[:most_text]}" if told else "")
+    columns = ["class", "status", "error_code", "error"]
+    kinds: dict[tuple[str, str], list[str | None]] = defaultdict(list)
+    for row in responses.select(columns).to_pylist():
+        if row["class"] != "observed" or row["status"] != "ok":
+            word = "missing" if row["class"] == "missing" else "failed"
+            kinds[word, row["error_code"] or row["status"]].append(row["error"])
+    ordered = sorted(kinds.items(), key=lambda kind: -len(kind[1]))
+    for (word, code), errors in ordered[:most_troubles]:
+        told = next((f", such as: {plain(error)[:most_text]}" for error in errors if error), "")
+        yield f"{word} {len(errors)}: {code}{told}"
 
 
 def metric_grid(summary: Summary) -> Grid:

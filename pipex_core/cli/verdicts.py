@@ -67,8 +67,10 @@ def compare(before: str, after: str, **given: Any) -> int:  # noqa: ANN401 - cli
         "flips": [asdict(flip) for flip in shown],
         "verdict": None if verdict is None else verdict.as_json(),
     }
-    lines = _compare_lines(a, b, rows, shown)
-    emit(payload, as_json=given["as_json"], text=lambda: "\n".join(lines))
+    lines = [*_compare_lines(a, b, rows, shown)]
+    if verdict is not None:
+        lines += ["", *_verdict_lines(verdict)]
+    emit(payload, as_json=given["as_json"], text="\n".join(lines))
     return exit_ok if verdict is None else verdict.exit_code
 
 
