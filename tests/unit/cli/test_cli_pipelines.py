@@ -11,14 +11,14 @@ from tests.fakes.shell import invoke
 limping = """\
 workflow:
   name: limping
+  defaults:
+    claude_model: claude-haiku-5-5
   steps:
     - name: first
       type: claude
-      model: claude-haiku-5-5
       prompt: [{type: static, content: one}]
     - name: second
       type: claude
-      model: claude-haiku-5-5
       prompt: [{type: static, content: two}]
 """
 refusing = """\
