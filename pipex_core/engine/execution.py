@@ -121,9 +121,9 @@ class Ran:
     stopped: ErrorRecord | None = None
 
 
-async def no_checkpoint(label: str | None) -> None:
+async def no_checkpoint(path: str, label: str | None) -> None:
     """Nothing is saved: the steps are part of something that keeps its own state."""
-    del label
+    del path, label
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +146,8 @@ class Execution:
         top: Name of the top-level step that this belongs to, or None at the top.
         since: Where the interrupted try of the step around these begins in the journal: what failed
             after it had been dealt with, so it is not tried again. None in a new try.
-        checkpoint: Saves a checkpoint of the run now, pinned under the label if there is one.
+        is_kept: Whoever takes the records of these steps makes them durable before they are used.
+        checkpoint: Saves a checkpoint of the run for the step at a path, pinned under the label if any.
         stops: What stops the run as soon as one of them is done, with the reason.
         known_options: Options of the steps that were executed, by document path; of this plan only.
         answers: Texts that steps keep for their later executions, by document path and prompt; of this
@@ -172,7 +173,8 @@ class Execution:
     warnings: list[RunWarning] = field(default_factory=list)
     top: str | None = None
     since: int | None = None
-    checkpoint: "Callable[[str | None], Awaitable[None]]" = no_checkpoint
+    is_kept: bool = False
+    checkpoint: "Callable[[str, str | None], Awaitable[None]]" = no_checkpoint
     stops: "tuple[asyncio.Future[ErrorRecord], ...]" = ()
     known_options: dict[str, StepOptions] = field(default_factory=dict)
     answers: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -180,7 +182,7 @@ class Execution:
     @property
     def is_nested(self) -> bool:
         """Whether somebody around these steps waits until they are durable."""
-        return self.depth > 0 or self.top is not None or bool(self.unit_prefix)
+        return self.is_kept or self.depth > 0 or self.top is not None or bool(self.unit_prefix)
 
     @property
     def sessions(self) -> SessionStore | None:

@@ -13,6 +13,7 @@ from functools import partial, reduce
 from pipex_core.engine.asking import Asking
 from pipex_core.engine.execution import Execution
 from pipex_core.engine.fold import Unit
+from pipex_core.engine.journal import Encoded
 from pipex_core.engine.nested import run_child
 from pipex_core.engine.records import StepRecord, error_json, file_text, skipped
 from pipex_core.engine.recovery import (
@@ -33,7 +34,7 @@ from pipex_core.errors import ErrorRecord, PipexError, ProviderError, StepError,
 from pipex_core.expressions.evaluate import evaluate
 from pipex_core.expressions.template import render
 from pipex_core.expressions.values import to_text, truth
-from pipex_core.jsonvalue import Json, check_schema, compact
+from pipex_core.jsonvalue import Json, canonical_bytes, check_schema, compact
 from pipex_core.llm.session import Said
 from pipex_core.spec.model import StepShape, StepSpec
 from pipex_core.steps.contract import (
@@ -274,7 +275,7 @@ class _Run:
                 self._step, attempt=self._tries, now=self._clock.now
             ),
             gather=self._gather,
-            checkpoint=execution.checkpoint,
+            checkpoint=partial(execution.checkpoint, self._path),
             warn=self._warn,
             mode=self._options.templates,
             attempt=self._tries,
@@ -421,13 +422,15 @@ class _Run:
         """The record once it is durable, or the record of why it cannot be."""
         journal = self._execution.journal
         try:
+            encoded = Encoded(canonical_bytes(record.stored()))
+            record = replace(record, encoded=encoded)
             end: dict[str, Json] = {
                 "t": "unit_end",
                 "unit": self._unit,
                 "attempt": self._attempt,
                 "status": record.status,
                 "error": error_json(record.error),
-                **await journal.field("result", record.stored()),
+                **await journal.encoded_field("result", encoded),
             }
             if record.status == "failed" and not record.ends_run:
                 end["final"] = True

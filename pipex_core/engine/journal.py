@@ -13,19 +13,25 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from pipex_core.engine.fold import RunState, fold, journal_schema
 from pipex_core.engine.frames import encode, frame, most_bytes, most_records
 from pipex_core.engine.segments import Torn, segment_name, verified
+from pipex_core.engine.snapshot import blob_key, inline_bytes
 from pipex_core.errors import StoreError
 from pipex_core.jsonvalue import Json, canonical_bytes, digest_bytes, parse
 from pipex_core.ports import AppendLog, BlobStore, Clock, Faults, JournalStore
 
 seal_records = 256
 seal_bytes = 8 * 1024 * 1024
-inline_bytes = 64 * 1024
 
 Hold = Callable[[], AbstractContextManager[None]]
+Made = TypeVar("Made")
+
+
+class Encoded(bytes):
+    """Canonical JSON of a value, standing for the value in a record that is to be appended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,10 @@ class _Entry:
     before: bytes
     behind: bytes
     durable: "asyncio.Future[None] | None"
+
+
+class _Unwritten(Exception):
+    """Entries could not be written; its cause says why."""
 
 
 class _Segments:
@@ -185,9 +195,12 @@ class Journal:
 
     async def field(self, name: str, value: Json) -> dict[str, Json]:
         """A value as a field of a record: itself, or a reference to a durable blob when it is large."""
-        data = canonical_bytes(value)
+        return await self.encoded_field(name, Encoded(canonical_bytes(value)))
+
+    async def encoded_field(self, name: str, data: Encoded) -> dict[str, Json]:
+        """The same for a value that was encoded before."""
         if len(data) <= inline_bytes:
-            return {name: value}
+            return {name: data}
         sha256 = digest_bytes(data)
         with self._hold():
             await asyncio.to_thread(self._blobs.put, blob_key(sha256), data)
@@ -200,6 +213,33 @@ class Journal:
             StoreError: ``journal_damaged``, the blob is missing or is not what was stored.
         """
         return stored_value(self._blobs, name, record)
+
+    async def after_writing(self, work: Callable[[], Made]) -> Made:
+        """What ``work`` gives, done by the writing thread once all that was appended is durable.
+
+        Raises:
+            StoreError: The store failed, now or before, and nothing was done; or ``work`` raised it.
+        """
+        if self._failed is not None:
+            raise _again(self._failed)
+        batch, self._waiting = self._waiting, []
+
+        def write_and_work() -> Made:
+            try:
+                self._segments.write(batch)
+            except BaseException as exc:
+                raise _Unwritten from exc
+            return work()
+
+        loop = asyncio.get_running_loop()
+        with self._hold():
+            try:
+                made = await loop.run_in_executor(self._thread, write_and_work)
+            except _Unwritten as exc:
+                raise _again(self._fail(exc.__cause__ or exc, batch)) from None
+            finally:
+                self._settle(batch)
+        return made
 
     async def close(self, status: str | None = None) -> None:
         """Write what waits, the run's status if it ended, and the seal; give up the right to write.
@@ -238,9 +278,10 @@ class Journal:
             raise StoreError("the journal is closed")
         # Keys are sorted in a frame, so the number that comes later stands between two halves.
         stamped = {**record, **self._stamp()}
-        before = encode({key: value for key, value in stamped.items() if key < "n"})
-        behind = encode({key: value for key, value in stamped.items() if key > "n"})
-        self._waiting.append(_Entry(before[:-1] + b',"n":', b"," + behind[1:], durable))
+        before = _pairs({key: value for key, value in stamped.items() if key < "n"})
+        behind = _pairs({key: value for key, value in stamped.items() if key > "n"})
+        entry = _Entry(b"{" + before + b',"n":', b"," + behind + b"}", durable)
+        self._waiting.append(entry)
 
     def _stamp(self) -> dict[str, Json]:
         return {
@@ -267,19 +308,23 @@ class Journal:
         if error is not None:
             self._fail(error, batch)
             return
-        for entry in batch:
-            if entry.durable is not None and not entry.durable.done():
-                entry.durable.set_result(None)
+        self._settle(batch)
         if len(self._waiting) >= most_records or any(entry.durable for entry in self._waiting):
             self._flush()
 
-    def _fail(self, error: BaseException, batch: Sequence[_Entry]) -> None:
+    def _settle(self, batch: Sequence[_Entry]) -> None:
+        for entry in batch:
+            if entry.durable is not None and not entry.durable.done():
+                entry.durable.set_result(None)
+
+    def _fail(self, error: BaseException, batch: Sequence[_Entry]) -> StoreError:
         """Refuse everything from now on; those who wait learn it first."""
         self._failed = error if isinstance(error, StoreError) else StoreError(str(error))
         lost, self._waiting = [*batch, *self._waiting], []
         for entry in lost:
             if entry.durable is not None and not entry.durable.done():
                 entry.durable.set_exception(_again(self._failed))
+        return self._failed
 
 
 def open_journal(
@@ -321,11 +366,6 @@ def open_journal(
         raise
 
 
-def blob_key(sha256: str) -> str:
-    """Where a run keeps the large value with this digest."""
-    return f"blobs/{sha256[:2]}/{sha256}"
-
-
 def stored_value(blobs: BlobStore, name: str, record: Mapping[str, Json]) -> Json:
     """The value of a field that may stand in a blob; None when the record has no such field.
 
@@ -334,7 +374,10 @@ def stored_value(blobs: BlobStore, name: str, record: Mapping[str, Json]) -> Jso
     """
     reference = record.get(f"{name}_ref")
     if reference is None:
-        return record.get(name)
+        value = record.get(name)
+        return (
+            parse(value.decode("utf-8", "surrogatepass")) if isinstance(value, Encoded) else value
+        )
     sha256 = reference["sha256"]
     try:
         data = blobs.get(blob_key(sha256))
@@ -344,6 +387,24 @@ def stored_value(blobs: BlobStore, name: str, record: Mapping[str, Json]) -> Jso
     if digest_bytes(data) != sha256:
         raise StoreError(f"the blob {sha256} was changed", code="journal_damaged")
     return parse(data.decode("utf-8", "surrogatepass"))
+
+
+def _pairs(record: Mapping[str, Json]) -> bytes:
+    """Canonical JSON of a record without its braces."""
+    texts: list[bytes] = []
+    plain: dict[str, Json] = {}
+    for key in sorted(record):
+        value = record[key]
+        if isinstance(value, Encoded):
+            if plain:
+                texts.append(encode(plain)[1:-1])
+                plain = {}
+            texts.append(encode({key: 0})[1:-2] + value)
+        else:
+            plain[key] = value
+    if plain:
+        texts.append(encode(plain)[1:-1])
+    return b",".join(texts)
 
 
 def _again(error: StoreError) -> StoreError:

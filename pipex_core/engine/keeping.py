@@ -1,6 +1,7 @@
 """The files of a run that is being executed: its journal, its checkpoints, its crash reports."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -9,6 +10,7 @@ from pipex_core.engine.journal import Journal
 from pipex_core.engine.records import StepRecord
 from pipex_core.engine.recovery import CrashFacts, FailPipeline, crash_report
 from pipex_core.engine.services import Services
+from pipex_core.engine.snapshot import RunningState, Snapshot
 from pipex_core.errors import ErrorRecord, StoreError
 from pipex_core.jsonvalue import Json, canonical_bytes
 from pipex_core.llm.cost import Ledger
@@ -37,9 +39,9 @@ class Keeper:
         self._checkpoints = Checkpoints(blobs, faults=services.faults)
         self._seq = 0
         self._previous: str | None = None
+        self._saving = asyncio.Lock()
         self._digest_of = {step.name: step.digest for step in plan.steps}
-        self._digests: dict[str, str] = {}
-        self._encoded: dict[str, bytes] = {}
+        self._state = RunningState()
 
     def continue_from(self, seq: int, sha256: str) -> None:
         """Number checkpoints after one that exists."""
@@ -47,36 +49,50 @@ class Keeper:
 
     def add(self, record: StepRecord) -> None:
         """Take the record of a finished step into the next checkpoints."""
-        # Encoded once, name and all: there is a checkpoint after every step.
-        self._digests[record.name] = self._digest_of[record.name]
-        self._encoded[record.name] = _pair(record.name, canonical_bytes(record.stored()))
+        encoded = canonical_bytes(record.stored()) if record.encoded is None else record.encoded
+        self._state.add(record.name, encoded, self._digest_of[record.name])
+        self._state.write(record.variables)
 
-    async def save(self, variables: Mapping[str, Json], ledger: Ledger) -> int:
+    def start(self, variables: Mapping[str, Json]) -> None:
+        """Take in the variables that the run starts with."""
+        self._state.write(variables)
+
+    async def save(self, ledger: Ledger, *, at: str = "", label: str | None = None) -> int:
         """Save a checkpoint of the steps added so far; its number.
+
+        Args:
+            ledger: What was spent.
+            at: Path of the step that asks for it, for the positions of the loops around it.
+            label: Pins it, so that it is kept however many follow.
 
         Raises:
             StoreError: ``checkpoint_not_saved``, the store failed for longer than may be waited.
         """
-        checkpoint = self._checkpoint()
-        payload = self._payload(variables, ledger)
-        saved = await self._saved(checkpoint, payload)
-        self._seq, self._previous = checkpoint.seq, saved.sha256
-        self.journal.append_soon(
-            {
-                "t": "checkpoint",
-                "seq": checkpoint.seq,
-                "sha256": saved.sha256,
-                "backends": ["local"],
-            }
-        )
-        return checkpoint.seq
+        # One after another: each names the one before it.
+        async with self._saving:
+            snapshot = self._snapshot(ledger, at)
+            saved = await self._saved(snapshot, label)
+            self._state.saved(snapshot)
+            self._seq, self._previous = saved.ref.seq, saved.sha256
+        facts = {"seq": saved.ref.seq, "sha256": saved.sha256, "backends": ["local"]}
+        self.journal.append_soon({"t": "checkpoint", **facts})
+        return saved.ref.seq
 
-    async def _saved(self, checkpoint: Checkpoint, payload: bytes) -> Saved:
+    async def _saved(self, snapshot: Snapshot, label: str | None) -> Saved:
+        made: list[Checkpoint] = []
+
+        def work() -> Saved:
+            # Here what the journal holds is known; another try saves the same.
+            made.append(made[0] if made else self._checkpoint())
+            saved = self._checkpoints.save(made[0], snapshot)
+            if label is not None:
+                self._checkpoints.pin(saved.ref, label)
+            return saved
+
         waits_s = list(save_waits_s)
         while True:
             try:
-                with self._services.hold():
-                    return await asyncio.to_thread(self._checkpoints.save, checkpoint, payload)
+                return await self.journal.after_writing(work)
             except StoreError as error:
                 if not waits_s or error.detail == "storage_full":
                     raise
@@ -128,34 +144,25 @@ class Keeper:
             journal_n=self.journal.written,
             plan_digest=self._plan.digest,
             inputs_digest=self._document["inputs_digest"],
-            step_digests=dict(self._digests),
             created_at=self._services.clock.now().isoformat(timespec="milliseconds"),
             prev_sha256=self._previous,
         )
 
-    def _payload(self, variables: Mapping[str, Json], ledger: Ledger) -> bytes:
-        """The state as canonical JSON."""
+    def _snapshot(self, ledger: Ledger, at: str) -> Snapshot:
         spent = ledger.spent
         amounts = {"spent_nanousd": spent.nanousd, "tokens": spent.tokens, "calls": spent.calls}
         provider = self._services.provider_state.save()
-        return _object(
-            {
-                "ledger": _pair("ledger", canonical_bytes(amounts)),
-                "provider": _pair("provider", canonical_bytes(provider)),
-                "records": _pair("records", _object(self._encoded)),
-                "variables": _pair("variables", canonical_bytes(dict(variables))),
-            }
+        return self._state.snapshot(
+            {"ledger": amounts, "loops": loop_positions(at), "provider": provider}
         )
 
 
-def _pair(name: str, value: bytes) -> bytes:
-    return canonical_bytes(name) + b":" + value
+def loop_positions(path: str) -> dict[str, int]:
+    """The loops around a step, by the path of the loop: the number of the iteration that it is in."""
+    return {path[: found.start()]: int(found[1]) for found in _iteration.finditer(path)}
 
 
-def _object(pairs: Mapping[str, bytes]) -> bytes:
-    """Canonical JSON of a map, from its encoded pairs by name."""
-    # Names of steps have no characters outside of the basic plane, so code points sort as RFC 8785 asks.
-    return b"{" + b",".join(pairs[name] for name in sorted(pairs)) + b"}"
+_iteration: Final = re.compile(r"\[(\d+)\]/")
 
 
 def header_of(document: Mapping[str, Json], services: Services) -> dict[str, Json]:

@@ -56,6 +56,7 @@ class StepRecord:
         ends_run: Of a failed step: whether the run ends with it.
         retry_after_s: Of a parked step: the wait that the service asked for.
         decision: Of a failed step: row and strategy of the recovery table.
+        encoded: Canonical JSON of the stored form, once somebody made it.
     """
 
     name: str
@@ -81,6 +82,7 @@ class StepRecord:
     ends_run: bool = False
     retry_after_s: float | None = None
     decision: Mapping[str, Json] = field(default_factory=dict)
+    encoded: bytes | None = field(default=None, compare=False, repr=False)
 
     @property
     def success(self) -> bool:

@@ -171,6 +171,8 @@ class _Run:
             execution.warn(code, message, step=None)
         view = self._view(journal.run_id, opened.started)
         self._sink.emit("run_started", data=self._start_facts(opened))
+        opened.keeper.start(view.variables)
+        execution = self._keeping(execution, opened.keeper)
         async with _stopping(execution, self._options.stop, self._plan.spec) as stoppable:
             after = self._after_step(opened.keeper, execution)
             ran = await run_steps(stoppable, view, "", after_step=after)
@@ -178,6 +180,10 @@ class _Run:
         return await self._ended(opened.keeper, execution, result, ran.failed)
 
     # -- the parts of a run
+
+    @property
+    def _saves(self) -> bool:
+        return self._plan.spec.get("checkpoint_enabled", True) is not False
 
     def _execution(self, run_id: str, journal: Journal, unit_prefix: str) -> Execution:
         return execution_of(
@@ -216,19 +222,26 @@ class _Run:
         if opened.saved is not None:
             self._services.provider_state.restore(opened.saved.get("provider"))
 
+    def _keeping(self, execution: Execution, keeper: Keeper) -> Execution:
+        """The execution with a way for its steps to save a checkpoint."""
+
+        async def checkpoint(path: str, label: str | None) -> None:
+            seq = await keeper.save(self._ledger, at=path, label=label)
+            execution.sink.emit("checkpoint_saved", step=path, data={"seq": seq})
+
+        return replace(execution, checkpoint=checkpoint, is_kept=self._saves)
+
     def _after_step(self, keeper: Keeper, execution: Execution) -> AfterStep:
         """Save a checkpoint after every top-level step."""
         known = keeper.journal.state
-        variables = dict(self._view("", datetime.min).variables)  # noqa: DTZ901 - only its variables are looked at
 
         async def save(record: StepRecord) -> StepRecord:
             keeper.add(record)
-            variables.update(record.variables)
             is_old = known.finished(record.name) is not None
-            if is_old or not self._plan.spec.get("checkpoint_enabled", True):
+            if is_old or not self._saves:
                 return record
             try:
-                seq = await keeper.save(variables, self._ledger)
+                seq = await keeper.save(self._ledger)
             except StoreError as error:
                 return replace(
                     record, status="failed", error=error.record(record.name), ends_run=True

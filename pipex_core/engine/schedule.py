@@ -7,7 +7,9 @@ so its result does not depend on timing.
 
 import asyncio
 import heapq
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import reduce
+from operator import or_
 from typing import Any, Final
 
 from pipex_core.engine.execution import Execution, Ran
@@ -49,15 +51,20 @@ class _Schedule:
         planned = execution.plan.steps
         self._steps = [step.spec for step in planned]
         place_of = {step.name: place for place, step in enumerate(planned)}
-        needs = [[place_of[name] for name in step.depends_on] for step in planned]
-        self._open = [len(places) for places in needs]
-        self._opens: list[list[int]] = [[] for _ in needs]
+        self._open = [0] * len(planned)
+        self._opens: list[list[int]] = [[] for _ in planned]
         # What a step sees as a bit set of places: of thousands of steps still one small integer.
-        self._sees = [0] * len(needs)
-        for place, places in enumerate(needs):
-            for need in places:
+        self._sees = [0] * len(planned)
+        bits = [1 << place for place in range(len(planned))]
+        for place, step in enumerate(planned):
+            left = reduce(or_, (bits[place_of[name]] for name in step.depends_on), 0)
+            while left:
+                # The last one waits for others itself; those need not be waited for again.
+                need = left.bit_length() - 1
                 self._opens[need].append(place)
-                self._sees[place] |= self._sees[need] | 1 << need
+                self._open[place] += 1
+                self._sees[place] |= self._sees[need] | bits[need]
+                left &= ~self._sees[place]
         self._ready = [place for place, count in enumerate(self._open) if count == 0]
         self._running: dict[asyncio.Task[StepRecord], int] = {}
         self._first = view
@@ -71,6 +78,7 @@ class _Schedule:
     async def run(self) -> Ran:
         """All records."""
         try:
+            await self._alone()
             self._start()
             while self._running and not self._is_over():
                 waited: set[asyncio.Future[Any]] = {*self._running, *self._stops}
@@ -91,14 +99,22 @@ class _Schedule:
             stopped=next((stop.result() for stop in self._stops if stop.done()), None),
         )
 
+    async def _alone(self) -> None:
+        """Steps one after another, without a task for each, as long as no two may overlap."""
+        while len(self._ready) == 1 and not self._stops and not self._is_over():
+            place = heapq.heappop(self._ready)
+            await self._end(place, await self._work(place))
+
     def _start(self) -> None:
         while self._ready and len(self._running) < self._execution.max_concurrency:
             place = heapq.heappop(self._ready)
-            step = self._steps[place]
-            self._order.append(step.name)
-            view = self._view(self._sees[place])
-            work = execute_step(step, view, self._execution, prefix=self._prefix)
-            self._running[asyncio.ensure_future(work)] = place
+            self._running[asyncio.ensure_future(self._work(place))] = place
+
+    def _work(self, place: int) -> Coroutine[Any, Any, StepRecord]:
+        step = self._steps[place]
+        self._order.append(step.name)
+        view = self._view(self._sees[place])
+        return execute_step(step, view, self._execution, prefix=self._prefix)
 
     def _is_over(self) -> bool:
         return self._failed is not None or any(stop.done() for stop in self._stops)

@@ -224,9 +224,10 @@ class _Planner:
     def _dependencies(self, spec: PipelineSpec, needs: list[Needs]) -> Iterator[tuple[str, ...]]:
         in_line = spec.get("execution", "sequential") == "sequential"
         boundary: int | None = None
+        names = [step.name for step in spec.steps]
         for index, step in enumerate(spec.steps):
             if in_line and "depends_on" not in step.fields:
-                yield tuple(earlier.name for earlier in spec.steps[:index])
+                yield tuple(names[:index])
             else:
                 yield tuple(
                     earlier.name

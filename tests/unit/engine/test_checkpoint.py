@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pipex_core.engine.checkpoint import Checkpoint, CheckpointRef, Checkpoints
+from pipex_core.engine.snapshot import Snapshot
 from pipex_core.errors import StoreError
 from tests.fakes.blobs import BreakableBlobs
 from tests.fakes.journals import NoFaults
@@ -24,13 +25,14 @@ first = Checkpoint(
     step_digests={"a": "d"},
 )
 payload = b'{"records":{},"variables":{"x":1}}'
+snapshot = Snapshot(payload=payload, digests=b'{"a":"d"}')
 
 
 def store(*, saves: int = 0) -> tuple[BreakableBlobs, Checkpoints]:
     blobs = BreakableBlobs()
     checkpoints = Checkpoints(blobs, faults=NoFaults())
     for seq in range(1, saves + 1):
-        checkpoints.save(replace(first, seq=seq), payload)
+        checkpoints.save(replace(first, seq=seq), snapshot)
     return blobs, checkpoints
 
 
@@ -64,15 +66,15 @@ def test_versions_are_listed_newest_first_and_only_the_last_five_stay() -> None:
 
 def test_another_process_goes_on_rotating() -> None:
     blobs, _ = store(saves=5)
-    Checkpoints(blobs, faults=NoFaults()).save(replace(first, seq=6), payload)
+    Checkpoints(blobs, faults=NoFaults()).save(replace(first, seq=6), snapshot)
     assert [ref.seq for ref in Checkpoints(blobs, faults=NoFaults()).versions()] == [6, 5, 4, 3, 2]
 
 
 def test_saving_the_same_again_is_fine_and_another_state_is_a_conflict() -> None:
     _, checkpoints = store(saves=1)
-    checkpoints.save(first, payload)
+    checkpoints.save(first, snapshot)
     with pytest.raises(StoreError) as failure:
-        checkpoints.save(first, b"{}")
+        checkpoints.save(first, replace(snapshot, payload=b"{}"))
     assert code_of(failure) == "checkpoint_conflict"
     assert [ref.seq for ref in checkpoints.versions()] == [1]
 
@@ -82,7 +84,7 @@ def test_a_store_that_refuses_or_changes_bytes_has_saved_nothing() -> None:
         blobs, checkpoints = store()
         setattr(blobs, harm, "storage_full" if harm == "refuse" else True)
         with pytest.raises(StoreError) as failure:
-            checkpoints.save(first, payload)
+            checkpoints.save(first, snapshot)
         assert code_of(failure) == "checkpoint_not_saved"
         assert failure.value.detail == detail
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipex_core.engine.journal import Journal, open_journal
+from pipex_core.engine.journal import Encoded, Journal, open_journal
 from pipex_core.errors import StoreError
 from tests.fakes.clock import ManualClock
 from tests.fakes.journals import BreakableJournals, NoFaults
@@ -228,7 +228,7 @@ def test_a_large_value_goes_to_a_blob_first_and_comes_back() -> None:
 
     async def act(journal: Journal) -> None:
         small = await journal.field("result", {"text": "x"})
-        assert small == {"result": {"text": "x"}}
+        assert small == {"result": Encoded(b'{"text":"x"}')}
         reference = await journal.field("result", large)
         assert list(reference) == ["result_ref"]
         assert reference["result_ref"]["bytes"] == 80_000 + len('{"text":""}')
