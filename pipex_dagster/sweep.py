@@ -12,7 +12,8 @@ import dagster as dg
 
 from pipex_core.app.project import ModelEntry, Project
 from pipex_core.app.reports import leaderboard_grid
-from pipex_core.evals.archive import Archive
+from pipex_core.evals.archive import Archive, Stored
+from pipex_core.evals.compare import compare, sentence
 from pipex_core.evals.rendering import text_table
 from pipex_dagster.automation import evaluation_name, run_tags
 from pipex_dagster.suitefiles import SuiteFiles, suite_files
@@ -135,5 +136,17 @@ def comparison(found: Sequence[Evaluated], archive: Archive, *, champion: str | 
         return "nothing was evaluated"
     metric = next(iter(runs[0].judgement.summary.metrics))
     table = text_table(leaderboard_grid(runs, metric=metric, champion=champion))
+    said = _against_champion(runs, metric, champion)
     whys = [f"{one.target}: {one.why}" for one in found if one.why and one.target != champion]
-    return "\n".join([table, *whys])
+    return "\n".join([table, *said, *whys])
+
+
+def _against_champion(runs: Sequence[Stored], metric: str, champion: str | None) -> Iterator[str]:
+    """Better, worse, or cannot tell: each target against the champion, in a sentence."""
+    arms = {run.manifest["target"]["target_id"]: run.judgement.arm for run in runs}
+    if champion not in arms:
+        return
+    for target, arm in arms.items():
+        if target != champion:
+            rows = compare(arms[champion], arm, metrics=[metric])
+            yield from (f"{target} against {champion}: {sentence(row)}" for row in rows)
