@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipex_core.app import wiring
 from pipex_core.app.files import located, require_folder
-from pipex_core.app.pipelines import load_pipeline, services_for, unknown_run, waited
+from pipex_core.app.pipelines import kept_run, load_pipeline, services_for, waited
 from pipex_core.app.requests import (
     EvalRequest,
     capped,
@@ -252,9 +252,7 @@ def reopened(
         ConfigError: ``unknown_run``.
     """
     known = settings or read_settings()
-    path = Path(known.text("checkpoint_dir")) / run_id / request_key
-    if not path.is_file():
-        raise unknown_run("evaluation", run_id, known)
+    path = kept_run("evaluation", run_id, request_key, known)
     document = parse(path.read_text(encoding="utf-8"))
     providing = wiring.Providing(**document.pop("provider"))
     results = document.pop("results")

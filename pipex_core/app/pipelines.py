@@ -29,6 +29,7 @@ from pipex_core.spec.plan import Plan, load_plan
 from pipex_core.telemetry import Listener
 
 Result = TypeVar("Result")
+run_key = "run.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,12 +185,14 @@ def inputs_of(plan: Plan, request: RunRequest) -> Mapping[str, Json]:
 def request_of_run(run_id: str, settings: Settings) -> tuple[RunRequest, dict[str, str | None]]:
     """What ``pipex run`` was asked when it started a run, and its provider options.
 
+    Args:
+        run_id: Of the run; ``latest`` is the newest one.
+        settings: They say where journals are.
+
     Raises:
         ConfigError: ``unknown_run``.
     """
-    path = Path(settings.checkpoint_dir) / run_id / "run.json"
-    if not path.is_file():
-        raise unknown_run("run", run_id, settings)
+    path = kept_run("run", run_id, run_key, settings)
     document = parse(path.read_text(encoding="utf-8"))
     kept = document.get("options", {})
     request = RunRequest(
@@ -198,14 +201,33 @@ def request_of_run(run_id: str, settings: Settings) -> tuple[RunRequest, dict[st
         values=kept.get("values", {}),
         allow_paths=kept.get("allow_paths", []),
         max_concurrency=kept.get("max_concurrency"),
-        resume=run_id,
+        resume=path.parent.name,
     )
     return request, kept.get("provider", {})
 
 
-def unknown_run(kind: str, run_id: str, settings: Settings) -> ConfigError:
-    """The error about an id that no journal has, with the nearest ones that have one."""
+def kept_run(kind: str, run_id: str, key: str, settings: Settings) -> Path:
+    """The file beside the journal of a run that says what was asked for.
+
+    Args:
+        kind: What runs of this kind are called in messages.
+        run_id: Of the run; ``latest`` is the newest of its kind.
+        key: Name of the file.
+        settings: They say where journals are.
+
+    Raises:
+        ConfigError: ``unknown_run``, with the nearest ids.
+    """
     folder = Path(settings.text("checkpoint_dir"))
+    kept = {path.parent.name: path for path in folder.glob(f"*/{key}")}
+    if run_id == "latest" and kept:
+        return max(kept.values(), key=lambda path: path.stat().st_mtime_ns)
+    if run_id in kept:
+        return kept[run_id]
+    raise _unknown_run(kind, run_id, folder)
+
+
+def _unknown_run(kind: str, run_id: str, folder: Path) -> ConfigError:
     near = similar(run_id, [path.name for path in folder.glob("*/")])
     hint = f"; did you mean {', '.join(near)}?" if near else ""
     return ConfigError(

@@ -194,7 +194,10 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options
 @click.option("--quiet", is_flag=True, help="Say nothing while running.")
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON object.")
 def resume(run_id: str, **given: Any) -> int:  # noqa: ANN401 - click's options
-    """Go on with the evaluation RUN: exactly the open rows are computed."""
+    """Go on with the evaluation RUN, or with the latest one: exactly the open rows are computed.
+
+    Exit codes are those of pipex eval run.
+    """
     from pipex_core.app.evaluations import reopened
 
     line = ProgressLine(quiet=given["quiet"] or given["as_json"])
