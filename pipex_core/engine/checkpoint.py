@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from pipex_core.engine.snapshot import Snapshot, object_of, pair, whole
+from pipex_core.engine.snapshot import Snapshot, encoded, object_of, pair, whole
 from pipex_core.errors import StoreError
 from pipex_core.jsonvalue import Json, canonical_bytes, digest_bytes, parse
 from pipex_core.ports import BlobStore, Faults
@@ -231,7 +231,7 @@ class Checkpoints:
         """Most fields are the same in all checkpoints of a run; they are encoded once."""
         known = self._pairs.get(name)
         if known is None or known[0] != value:
-            known = self._pairs[name] = (value, pair(name, canonical_bytes(value)))
+            known = self._pairs[name] = (value, pair(name, encoded(value)))
         return known[1]
 
     def _put(self, key: str, data: bytes) -> None:

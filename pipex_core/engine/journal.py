@@ -18,7 +18,7 @@ from typing import TypeVar
 from pipex_core.engine.fold import RunState, fold, journal_schema
 from pipex_core.engine.frames import encode, frame, most_bytes, most_records
 from pipex_core.engine.segments import Torn, segment_name, verified
-from pipex_core.engine.snapshot import blob_key, inline_bytes
+from pipex_core.engine.snapshot import blob_key, encoded, inline_bytes, pair
 from pipex_core.errors import StoreError
 from pipex_core.jsonvalue import Json, canonical_bytes, digest_bytes, parse
 from pipex_core.ports import AppendLog, BlobStore, Clock, Faults, JournalStore
@@ -391,19 +391,10 @@ def stored_value(blobs: BlobStore, name: str, record: Mapping[str, Json]) -> Jso
 
 def _pairs(record: Mapping[str, Json]) -> bytes:
     """Canonical JSON of a record without its braces."""
-    texts: list[bytes] = []
-    plain: dict[str, Json] = {}
-    for key in sorted(record):
-        value = record[key]
-        if isinstance(value, Encoded):
-            if plain:
-                texts.append(encode(plain)[1:-1])
-                plain = {}
-            texts.append(encode({key: 0})[1:-2] + value)
-        else:
-            plain[key] = value
-    if plain:
-        texts.append(encode(plain)[1:-1])
+    texts = [
+        pair(key, value if isinstance(value, Encoded) else encoded(value))
+        for key, value in sorted(record.items())
+    ]
     return b",".join(texts)
 
 

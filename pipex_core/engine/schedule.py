@@ -7,7 +7,7 @@ so its result does not depend on timing.
 
 import asyncio
 import heapq
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any, Final
@@ -57,7 +57,8 @@ class _Schedule:
         self._sees = [0] * len(planned)
         bits = [1 << place for place in range(len(planned))]
         for place, step in enumerate(planned):
-            left = reduce(or_, (bits[place_of[name]] for name in step.depends_on), 0)
+            needs_all = len(step.depends_on) == place
+            left = bits[place] - 1 if needs_all else _union(bits, place_of, step.depends_on)
             while left:
                 # The last one waits for others itself; those need not be waited for again.
                 need = left.bit_length() - 1
@@ -162,6 +163,10 @@ class _Schedule:
             found.append(self._records[lowest.bit_length() - 1])
             places ^= lowest
         return found
+
+
+def _union(bits: Sequence[int], place_of: Mapping[str, int], names: Iterable[str]) -> int:
+    return reduce(or_, (bits[place_of[name]] for name in names), 0)
 
 
 def _cancelled(step: StepSpec, prefix: str) -> StepRecord:

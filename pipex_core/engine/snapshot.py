@@ -9,6 +9,8 @@ comes out is whole or an error.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Final
 
 from pipex_core.errors import StoreError
@@ -53,12 +55,12 @@ class RunningState:
     def add(self, name: str, record: bytes, digest: str) -> None:
         """Take in the record of a finished step, as canonical JSON, and the digest of the step."""
         self._unsaved |= self._records.put(name, record)
-        self._digests.put(name, canonical_bytes(digest))
+        self._digests.put(name, encoded(digest))
 
     def write(self, variables: Mapping[str, Json]) -> None:
         """Take in variables that have these values from now on."""
         for name, value in variables.items():
-            self._unsaved |= self._variables.put(name, canonical_bytes(value))
+            self._unsaved |= self._variables.put(name, encoded(value))
 
     def snapshot(self, more: Mapping[str, Json]) -> Snapshot:
         """The state now, beside small values of other kinds by name."""
@@ -188,9 +190,22 @@ def _reference(data: bytes) -> bytes:
     return canonical_bytes({"bytes": len(data), "sha256": digest_bytes(data)})
 
 
+def encoded(value: Json) -> bytes:
+    """Canonical JSON; for texts and whole numbers, which most fields are, without its preparations."""
+    kind = type(value)
+    if kind is str:
+        return encode_basestring(value).encode("utf-8", "surrogatepass")
+    return b"%d" % value if kind is int else canonical_bytes(value)
+
+
 def pair(name: str, value: bytes) -> bytes:
     """A name and its value inside a map, as canonical JSON."""
-    return canonical_bytes(name) + b":" + value
+    return _key(name) + value
+
+
+@lru_cache(maxsize=256)
+def _key(name: str) -> bytes:
+    return canonical_bytes(name) + b":"
 
 
 def object_of(pairs: Mapping[str, bytes]) -> bytes:

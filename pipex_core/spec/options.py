@@ -89,11 +89,25 @@ class Effective:
 
     Attributes:
         values: Option name to value; templates in them are not expanded yet.
-        origins: Option name, or ``retry.max_retries`` for an entry of a map, to the layer it came from.
+        layers: What each layer says.
     """
 
     values: Mapping[str, Json]
-    origins: Mapping[str, Layer]
+    layers: Mapping[Layer, Mapping[str, Json]]
+
+    @property
+    def origins(self) -> Mapping[str, Layer]:
+        """Option name, or ``retry.max_retries`` for an entry of a map, to the layer it came from."""
+        values: dict[str, Json] = {}
+        origins: dict[str, Layer] = {}
+        for layer in layers:
+            for name, value in self.layers[layer].items():
+                merges = isinstance(value, Mapping) and isinstance(values.get(name), Mapping)
+                if not merges:
+                    origins = {key: at for key, at in origins.items() if not _within(key, name)}
+                values[name] = value
+                origins.update((key, layer) for key in _leaves(name, value))
+        return origins
 
 
 def resolve_model(name: Json) -> Json:
@@ -215,22 +229,17 @@ def _preset_name(
 
 def _merged(by_layer: Mapping[Layer, Mapping[str, Json]]) -> Effective:
     values: dict[str, Json] = {}
-    origins: dict[str, Layer] = {}
     for layer in layers:
         for name, value in by_layer[layer].items():
-            before = values.get(name)
             if isinstance(value, Mapping):
-                merged = {**before, **value} if isinstance(before, Mapping) else dict(value)
+                before = values.get(name)
+                values[name] = {**before, **value} if isinstance(before, Mapping) else dict(value)
             else:
-                merged = value
-            if not (isinstance(value, Mapping) and isinstance(before, Mapping)):
-                origins = {key: at for key, at in origins.items() if not _within(key, name)}
-            values[name] = merged
-            origins.update((key, layer) for key in _leaves(name, value))
+                values[name] = value
     for name in ("model", "fallback_model"):
         if name in values:
             values[name] = resolve_model(values[name])
-    return Effective(values=values, origins=origins)
+    return Effective(values=values, layers=by_layer)
 
 
 def _within(key: str, name: str) -> bool:
