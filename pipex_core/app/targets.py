@@ -26,7 +26,7 @@ def read_records(path: str) -> Iterable[Mapping[str, Json]]:
     if place.suffix == ".parquet":
         import pyarrow.parquet as pq
 
-        rows: list[Mapping[str, Json]] = pq.read_table(place).to_pylist()
+        rows: list[Mapping[str, Json]] = pq.ParquetFile(place).read(use_threads=False).to_pylist()
         return rows
     text = read_text(path)
     if place.suffix == ".json":

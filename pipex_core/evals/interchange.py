@@ -257,7 +257,7 @@ def _numbered(records: Iterable[Json]) -> Records:
 
 def _of_parquet(data: bytes) -> Iterator[Json]:
     try:
-        rows = pq.read_table(io.BytesIO(data)).to_pylist()
+        rows = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False).to_pylist()
     except pa.ArrowException as exc:
         raise ConfigError(f"not a readable Parquet file: {exc}", code="not_records") from exc
     for row in rows:
