@@ -10,7 +10,6 @@ import pipex_core
 from pipex_core.app.evaluations import lint_suite, open_desk, reopened, run_eval
 from pipex_core.app.requests import (
     EvalRequest,
-    capped,
     request_document,
     request_of_document,
     selected_cases,
@@ -18,7 +17,7 @@ from pipex_core.app.requests import (
 from pipex_core.app.settings import read_settings
 from pipex_core.app.suites import load_suite
 from pipex_core.errors import ConfigError, SpecError
-from pipex_core.evals.job import RunOptions
+from pipex_core.evals.job import RunOptions, capped
 from pipex_core.jsonvalue import canonical_bytes, parse
 from pipex_core.llm.cost import Budget
 from tests.fakes.project import write_project

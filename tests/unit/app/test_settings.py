@@ -233,3 +233,20 @@ def test_a_secret_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_password_in_an_address_is_not_repeated() -> None:
     with pytest.raises(ConfigError, match=r"GEMINI_BASE_URL is \*\*\*\*, but must be an https URL"):
         read_settings({"GEMINI_BASE_URL": "http://user:hunter2@example.com"})
+
+
+def test_what_has_no_effect_is_asked_for_by_nothing() -> None:
+    """The list may only shrink: a setting that something asks for does not belong on it."""
+    package = Path(__file__).resolve().parents[3] / "pipex_core"
+    texts = [
+        path.read_text(encoding="utf-8")
+        for path in package.rglob("*.py")
+        if path.name != "settings.py"
+    ]
+    asked = {
+        setting.field
+        for setting in SETTINGS
+        for text in texts
+        if f"settings.{setting.field}" in text or f'settings.values["{setting.field}"]' in text
+    }
+    assert asked & WITHOUT_EFFECT == set()
