@@ -84,6 +84,10 @@ STEP_TYPES: Mapping[str, str] = MappingProxyType(
     }
 )
 STEP_ALIASES: Mapping[str, str] = MappingProxyType({"test_echo": "echo"})
+# What steps outside ``pipex_core.steps`` need, by name: it stands above pipelines and is made when asked for.
+EXTENSIONS: Mapping[str, str] = MappingProxyType(
+    {"evaluate": "pipex_core.app.evaluations:step_evaluation"}
+)
 
 
 @cache
@@ -91,6 +95,12 @@ def step_types() -> Registry[type[Step]]:
     """Built-in step types and those of the entry points ``pipex.steps``."""
     built: Registry[type[Step]] = Registry("step type", STEP_TYPES, aliases=STEP_ALIASES)
     return built.with_plugins("pipex.steps")
+
+
+@cache
+def extension_makers() -> Registry[Callable[..., object]]:
+    """Name of an extension to the function that makes it from the services of a process."""
+    return Registry("extension", EXTENSIONS)
 
 
 @cache
@@ -257,6 +267,7 @@ def build_services(  # noqa: PLR0913 - what a process brings along, all named
         hold=made.clock.hold if isinstance(made.clock, VirtualClock) else nullcontext,
         extensions=extensions or {},
         sessions=SessionStore(LocalBlobs(settings.checkpoint_dir)),
+        session_variables=LocalBlobs(settings.checkpoint_dir),
         commands=_commands(settings),
         watchers=_watchers(on_delta),
         redact=Redactor(secrets=settings.secrets()).text,

@@ -48,7 +48,12 @@ class Asking:
         self._retry = retry
         self._deadline = deadline
         self._use_cache = use_cache
-        self._journalled = JournalCallLog(execution.journal, unit, before=before)
+        self._journalled = JournalCallLog(
+            execution.journal,
+            unit,
+            before=before,
+            counted=execution.services.provider_state.save,
+        )
         self._log = CountedLog(self._journalled)
         self._onlooker = onlooker
         self._ledger = execution.ledger.child()

@@ -1,6 +1,6 @@
 """The calls of one unit in the journal: written before they are sent, found again after a crash."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,13 +38,22 @@ class JournalCallLog:
 
     Args:
         before: What the journal knew of the try that a crash interrupted; None for a new try.
+        counted: What the providers have counted and a resumed run goes on counting; None for nothing.
 
     Attributes:
         divergence: Set when a call differs from the one before the restart; from there on the old
             answers of the unit are not used.
     """
 
-    def __init__(self, journal: Journal, unit: str, *, before: Unit | None = None) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        unit: str,
+        *,
+        before: Unit | None = None,
+        counted: Callable[[], Json] = lambda: None,
+    ) -> None:
+        self._counted = counted
         self._journal = journal
         self._unit = unit
         self._before = before or Unit()
@@ -99,6 +108,7 @@ class JournalCallLog:
             "model_served": response.model_served,
             "request_id": response.request_id,
             "latency_ms": round(response.latency_ms),
+            **self._state(),
         }
         self._journal.faults.hit("journal.before_done")
         await self._journal.append(record)
@@ -116,8 +126,13 @@ class JournalCallLog:
                 "cost_nanousd": cost_nanousd,
                 "maybe_billed": error.maybe_billed,
                 "retry_after_ms": None if wait_s is None else round(wait_s * 1000),
+                **self._state(),
             }
         )
+
+    def _state(self) -> dict[str, Json]:
+        counted = self._counted()
+        return {} if counted is None else {"provider_state": counted}
 
 
 class CountedLog:

@@ -18,7 +18,7 @@ from pipex_core.jsonvalue import Json
 from pipex_core.llm.cost import Ledger
 from pipex_core.llm.limits import RetryPolicy
 from pipex_core.llm.session import SessionStore
-from pipex_core.ports import Workspace
+from pipex_core.ports import BlobStore, Workspace
 from pipex_core.spec.model import StepSpec
 from pipex_core.spec.options import effective
 from pipex_core.spec.plan import Plan
@@ -183,6 +183,11 @@ class Execution:
     def is_nested(self) -> bool:
         """Whether somebody around these steps waits until they are durable."""
         return self.is_kept or self.depth > 0 or self.top is not None or bool(self.unit_prefix)
+
+    @property
+    def session_variables(self) -> BlobStore | None:
+        """Where variables of sessions outlive the run; None as for ``sessions``."""
+        return None if self.unit_prefix else self.services.session_variables
 
     @property
     def sessions(self) -> SessionStore | None:

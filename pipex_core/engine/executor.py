@@ -7,10 +7,11 @@ cancellation is let through.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial, reduce
+from dataclasses import replace
+from functools import partial
 
 from pipex_core.engine.asking import Asking
+from pipex_core.engine.blocks import Below, block_of
 from pipex_core.engine.execution import Execution
 from pipex_core.engine.fold import Unit
 from pipex_core.engine.journal import Encoded
@@ -35,7 +36,6 @@ from pipex_core.expressions.evaluate import evaluate
 from pipex_core.expressions.template import render
 from pipex_core.expressions.values import to_text, truth
 from pipex_core.jsonvalue import Json, canonical_bytes, check_schema, compact
-from pipex_core.llm.session import Said
 from pipex_core.spec.model import StepShape, StepSpec
 from pipex_core.steps.contract import (
     BlockResult,
@@ -45,10 +45,8 @@ from pipex_core.steps.contract import (
     Outcome,
     Step,
     StepContext,
-    Tokens,
-    Written,
-    nothing_written,
     outermost,
+    with_sessions,
 )
 
 
@@ -70,30 +68,6 @@ async def execute_step(
         await keep_said(record, path, view, execution)
         return record
     return await _Run(step, path, view, execution, known).record()
-
-
-@dataclass(slots=True, kw_only=True)
-class _Below:
-    """What nested steps took, for the account of the step around them.
-
-    Attributes:
-        end: The first record that ends the run whatever the steps around it make of it.
-    """
-
-    cost_nanousd: int = 0
-    tokens: Tokens = field(default_factory=Tokens)
-    files: set[str] = field(default_factory=set)
-    said: list[Said] = field(default_factory=list)
-    end: StepRecord | None = None
-
-    def add(self, records: Sequence[StepRecord]) -> None:
-        """Count records of nested steps."""
-        for record in records:
-            self.cost_nanousd += record.cost_nanousd
-            self.tokens += record.tokens
-            self.files.update(record.files)
-            if record.stops_all:
-                self.end = self.end or record
 
 
 class _Run:
@@ -118,7 +92,7 @@ class _Run:
         self._tries = min(known.failed_tries, self._retry.attempts - 1)
         self._first_try = self._tries + 1
         self._repeated_calls = 0
-        self._spent = _Below()
+        self._spent = Below()
         self._gathered: Callable[[], Outcome] = Outcome
         self._started = 0.0
 
@@ -308,16 +282,14 @@ class _Run:
             if record.ends_run or record.signal is not None:
                 break
             view = view.with_records([record])
-        return _block_of(records)
+        return block_of(records)
 
     async def _run_child(self, wanted: ChildRun) -> ChildResult:
         execution = self._below()
         nested = await run_child(
             wanted, step=self._step, path=self._path, view=self._view, execution=execution
         )
-        records = list(nested.ran.records.values())
-        self._spent.add(records)
-        self._spent.said += [one for record in records for one in record.said]
+        self._spent.add_child(list(nested.ran.records.values()))
         return nested.result
 
     def _check_schema(self, outcome: Outcome) -> None:
@@ -410,7 +382,7 @@ class _Run:
             degraded=outcome.degraded,
             metadata={**kept, **outcome.metadata},
             variables=outcome.written.variables,
-            session=outcome.written.session,
+            session=with_sessions(self._spent.session, outcome.written.session),
             loop_variables=outcome.written.loop,
             said=(*outcome.written.said, *self._spent.said),
             signal=outcome.signal,
@@ -466,17 +438,3 @@ class _Run:
 
     def _warn(self, code: str, message: str) -> None:
         self._execution.warn(code, message, step=self._path)
-
-
-def _block_of(records: Sequence[StepRecord]) -> BlockResult:
-    """What a block did whose steps left these records."""
-    last = records[-1] if records else None
-    shown = {record.name: record.as_json() for record in records}
-    return BlockResult(
-        records=shown,
-        error=shown[last.name] if last is not None and last.ends_run else None,
-        ends_run=last is not None and last.stops_all,
-        signal=None if last is None else last.signal,
-        written=reduce(Written.then, (record.written for record in records), nothing_written),
-        aliases={alias: record.name for record in records for alias in record.aliases},
-    )

@@ -87,6 +87,7 @@ class RunState:
         tokens: Input and output tokens of all answered calls.
         calls: Calls begun.
         status: Of the last ``close`` after which nothing was written, else None.
+        provider: What the providers had counted at the last call that ended; None when nothing.
         records: How many were folded; the next record has this number.
     """
 
@@ -98,6 +99,7 @@ class RunState:
     output_tokens: int = 0
     calls: int = 0
     status: str | None = None
+    provider: Json = None
     records: int = 0
     _begun: dict[tuple[str, int, str, int], Mapping[str, Json]] = field(default_factory=dict)
 
@@ -193,6 +195,7 @@ class RunState:
 
     def _settle(self, record: Record) -> None:
         self._begun.pop(_call_of(record), None)
+        self.provider = record.get("provider_state", self.provider)
         self.spent_nanousd += record["cost_nanousd"]
 
 

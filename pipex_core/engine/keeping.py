@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from typing import Final
 
 from pipex_core.engine.checkpoint import Checkpoint, Checkpoints, Saved
+from pipex_core.engine.execution import Execution
 from pipex_core.engine.journal import Journal
 from pipex_core.engine.records import StepRecord
 from pipex_core.engine.recovery import CrashFacts, FailPipeline, crash_report
 from pipex_core.engine.services import Services
 from pipex_core.engine.snapshot import RunningState, Snapshot
 from pipex_core.errors import ErrorRecord, StoreError
-from pipex_core.jsonvalue import Json, canonical_bytes
+from pipex_core.jsonvalue import Json, canonical_bytes, digest, parse, short
 from pipex_core.llm.cost import Ledger
-from pipex_core.ports import BlobStore
+from pipex_core.ports import BlobStore, key_part
+from pipex_core.spec.model import PipelineSpec
+from pipex_core.spec.names import session_names
 from pipex_core.spec.plan import Plan
 
 save_waits_s: Final = (1.0, 2.0, 4.0, 8.0)  # together below the 30 s that a save may take
@@ -163,6 +166,52 @@ def loop_positions(path: str) -> dict[str, int]:
 
 
 _iteration: Final = re.compile(r"\[(\d+)\]/")
+
+
+def kept_variables(execution: Execution, spec: PipelineSpec) -> dict[str, Mapping[str, Json]]:
+    """The variables of each session that a pipeline writes: what earlier runs kept.
+
+    Raises:
+        StoreError: They cannot be read.
+    """
+    names = sorted(session_names(spec, execution.services.shapes))
+    return {name: _stored_variables(execution.session_variables, name) for name in names}
+
+
+async def keep_variables(record: StepRecord, execution: Execution) -> None:
+    """Keep the variables of sessions that a finished step wrote, for later runs.
+
+    A run that stops before it comes here has the step's record, and comes here again. The step
+    succeeded, so what cannot be kept is a warning.
+    """
+    store = execution.session_variables
+    if store is None or not record.session:
+        return
+    try:
+        for name, values in record.session.items():
+            data = canonical_bytes({**_stored_variables(store, name), **values})
+            with execution.services.hold():
+                await asyncio.to_thread(store.put, _variables_key(name), data)
+    except StoreError as error:
+        message = f"variables of {record.name} were not kept for later runs: {error.message}"
+        execution.warn(error.code, message, step=record.name)
+
+
+def _stored_variables(store: BlobStore | None, name: str) -> Mapping[str, Json]:
+    key = _variables_key(name)
+    if store is None or not store.exists(key):
+        return {}
+    try:
+        values = parse(store.get(key).decode("utf-8", "surrogatepass"))
+    except ValueError as exc:
+        raise StoreError(f"the variables of session {name!r} are damaged: {exc}") from exc
+    if not isinstance(values, Mapping):
+        raise StoreError(f"the variables of session {name!r} are damaged: they are no object")
+    return values
+
+
+def _variables_key(name: str) -> str:
+    return f"session_variables/{key_part(name)[:80]}-{short(digest(name))}.json"
 
 
 def header_of(document: Mapping[str, Json], services: Services) -> dict[str, Json]:

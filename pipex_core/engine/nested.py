@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pipex_core.engine.execution import Execution, Ran, StepLimit
+from pipex_core.engine.keeping import kept_variables
 from pipex_core.engine.timing import within
 from pipex_core.engine.view import View
 from pipex_core.errors import ErrorRecord, ExpressionError, StepError
@@ -34,7 +35,7 @@ async def run_child(
         SpecError: Its file has problems.
     """
     plan, child = _opened(wanted, step, path, execution)
-    start = _view(wanted, plan.spec, view)
+    start = _view(wanted, plan.spec, view, child)
     clock = execution.services.clock
     until = clock.monotonic() + wanted.timeout_s
     child = replace(child, deadline=until if child.deadline is None else min(until, child.deadline))
@@ -100,7 +101,7 @@ def _plan(wanted: ChildRun, step: StepSpec, execution: Execution) -> tuple[Plan,
     return plan, file
 
 
-def _view(wanted: ChildRun, spec: PipelineSpec, parent: View) -> View:
+def _view(wanted: ChildRun, spec: PipelineSpec, parent: View, execution: Execution) -> View:
     """What the child's first step sees: nothing of the parent but what it is given."""
     given = dict(wanted.inputs)
     if wanted.inherit:
@@ -112,7 +113,10 @@ def _view(wanted: ChildRun, spec: PipelineSpec, parent: View) -> View:
     if bound.problems:
         problem = bound.problems[0]
         raise StepError(f"pipeline {spec.name!r}: {problem.message}", code=problem.code)
-    own = replace(View.first(spec, bound.values, run=parent.run), said=parent.said)
+    kept = kept_variables(execution, spec)
+    session = {name: {**kept[name], **parent.session.get(name, {})} for name in kept}
+    first = View.first(spec, bound.values, run=parent.run, session=session)
+    own = replace(first, said=parent.said)
     if wanted.inherit:
         own = replace(own, global_vars={**parent.global_vars, **own.global_vars})
     return own

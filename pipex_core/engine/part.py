@@ -13,7 +13,7 @@ from datetime import datetime
 from pipex_core.engine.execution import Execution, execution_of
 from pipex_core.engine.executor import execute_step
 from pipex_core.engine.journal import Journal, open_journal
-from pipex_core.engine.keeping import header_of
+from pipex_core.engine.keeping import header_of, keep_variables, kept_variables
 from pipex_core.engine.records import RunWarning, StepRecord
 from pipex_core.engine.runner import budget_of
 from pipex_core.engine.schedule import run_steps
@@ -98,8 +98,11 @@ async def run_part(
         events = RunEvents(run_id=before.run_id, clock=services.clock, listener=services.listener)
         execution = _execution(plan, before, journal, events, services, values or {})
         run = run_names(before.run_id, before.started)
-        view = View.first(plan.spec, before.inputs, run=run).with_records(before.records)
+        kept = kept_variables(execution, plan.spec)
+        first = View.first(plan.spec, before.inputs, run=run, session=kept)
+        view = first.with_records(before.records)
         record = await execute_step(step.spec, view, execution)
+        await keep_variables(record, execution)
         status = record.status
         return Done(
             record=record,

@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from pipex_core.engine.execution import Execution, Ran, execution_of
 from pipex_core.engine.journal import Journal
-from pipex_core.engine.keeping import Keeper
+from pipex_core.engine.keeping import Keeper, keep_variables, kept_variables
 from pipex_core.engine.nested import outputs_of
 from pipex_core.engine.opening import Opened, Wanted, open_run
 from pipex_core.engine.records import RunError, RunResult, RunStatus, StepRecord
@@ -157,7 +157,7 @@ class _Run:
         run_id = self._options.run_id or journal.run_id
         started = self._services.clock.now()
         execution = self._execution(run_id, journal, unit_prefix)
-        view = self._view(run_id, started)
+        view = self._view(execution, started)
         ran = await run_steps(execution, view, "")
         return self._result(execution, ran, started)
 
@@ -166,10 +166,10 @@ class _Run:
         journal = opened.keeper.journal
         execution = self._execution(journal.run_id, journal, "")
         if opened.is_resumed:
-            self._restore(opened)
+            self._restore(opened, execution)
         for code, message in opened.warnings:
             execution.warn(code, message, step=None)
-        view = self._view(journal.run_id, opened.started)
+        view = self._view(execution, opened.started)
         self._sink.emit("run_started", data=self._start_facts(opened))
         opened.keeper.start(view.variables)
         execution = self._keeping(execution, opened.keeper)
@@ -200,8 +200,13 @@ class _Run:
             max_concurrency=self._options.max_concurrency,
         )
 
-    def _view(self, run_id: str, started: datetime) -> View:
-        return View.first(self._plan.spec, self._inputs, run=run_names(run_id, started))
+    def _view(self, execution: Execution, started: datetime) -> View:
+        return View.first(
+            self._plan.spec,
+            self._inputs,
+            run=run_names(execution.run_id, started),
+            session=kept_variables(execution, self._plan.spec),
+        )
 
     def _start_facts(self, opened: Opened) -> dict[str, Json]:
         state = opened.keeper.journal.state
@@ -214,12 +219,16 @@ class _Run:
             "spent_nanousd": state.spent_nanousd,
         }
 
-    def _restore(self, opened: Opened) -> None:
-        """Count what was spent before, and let the mock go on counting."""
+    def _restore(self, opened: Opened, execution: Execution) -> None:
+        """Count what was spent and executed before, and let the mock go on counting."""
         state = opened.keeper.journal.state
         tokens = state.input_tokens + state.output_tokens
         self._ledger.charge(Amount(nanousd=state.spent_nanousd, tokens=tokens, calls=state.calls))
-        if opened.saved is not None:
+        for limit in execution.limits:
+            limit.count = sum(unit.is_finished for unit in state.units.values())
+        if state.provider is not None:
+            self._services.provider_state.restore(state.provider)
+        elif opened.saved is not None:
             self._services.provider_state.restore(opened.saved.get("provider"))
 
     def _keeping(self, execution: Execution, keeper: Keeper) -> Execution:
@@ -238,15 +247,14 @@ class _Run:
         async def save(record: StepRecord) -> StepRecord:
             keeper.add(record)
             is_old = known.finished(record.name) is not None
-            if is_old or not self._saves:
-                return record
-            try:
-                seq = await keeper.save(self._ledger)
-            except StoreError as error:
-                return replace(
-                    record, status="failed", error=error.record(record.name), ends_run=True
-                )
-            execution.sink.emit("checkpoint_saved", step=record.name, data={"seq": seq})
+            if self._saves and not is_old:
+                try:
+                    seq = await keeper.save(self._ledger)
+                except StoreError as error:
+                    found = error.record(record.name)
+                    return replace(record, status="failed", error=found, ends_run=True)
+                execution.sink.emit("checkpoint_saved", step=record.name, data={"seq": seq})
+            await keep_variables(record, execution)
             return record
 
         return save

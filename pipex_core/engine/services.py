@@ -9,7 +9,7 @@ from typing import Protocol
 from pipex_core.jsonvalue import Json
 from pipex_core.llm.client import LlmClient
 from pipex_core.llm.session import SessionStore
-from pipex_core.ports import Clock, Commands, Faults, IdSource, JournalStore, Workspace
+from pipex_core.ports import BlobStore, Clock, Commands, Faults, IdSource, JournalStore, Workspace
 from pipex_core.registry import Registry
 from pipex_core.spec.model import Shapes
 from pipex_core.spec.plan import Plan
@@ -107,6 +107,7 @@ class Services:
         hold: Keeps a virtual clock from jumping while something real, such as a disk, is waited for.
         extensions: What steps outside of ``pipex_core.steps`` need, by name.
         sessions: Sessions that outlive a run; None where they end with it.
+        session_variables: Keeps the variables of sessions, likewise.
         commands: Runs the commands of models; None where the deployment does not allow any.
         watchers: Streaming handlers by name. What they make hears ``delta`` events with ``text``,
             ``restart`` and ``is_end``.
@@ -131,5 +132,6 @@ class Services:
     hold: Callable[[], AbstractContextManager[None]] = nullcontext
     extensions: Mapping[str, object] = field(default_factory=dict)
     sessions: SessionStore | None = None
+    session_variables: BlobStore | None = None
     commands: Commands | None = None
     watchers: Mapping[str, Watcher] = field(default_factory=dict)

@@ -26,6 +26,7 @@ class View:
         run: ``id``, ``timestamp`` and ``date`` of the run.
         variables: Of the whole run.
         session: Variables kept across runs, by name of the session.
+        own_sessions: The sessions whose variables the steps of this pipeline may name.
         loop_variables: Those that end with the iteration.
         said: Exchanges of sessions in this run, in order.
         steps: Records (section 16.1) of the steps that have finished, by name.
@@ -37,6 +38,7 @@ class View:
     inputs: Mapping[str, Json] = field(default_factory=dict)
     variables: Mapping[str, Json] = field(default_factory=dict)
     session: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    own_sessions: tuple[str, ...] = ()
     loop_variables: Mapping[str, Json] = field(default_factory=dict)
     said: Sequence[Said] = ()
     steps: Mapping[str, Json] = field(default_factory=dict)
@@ -61,7 +63,7 @@ class View:
             spec: The pipeline.
             inputs: Effective ones; an input with the name of a variable replaces its initial value.
             run: ``run_names`` of the root run.
-            session: What earlier runs kept, by name of the session.
+            session: What earlier runs kept, by name of each session that the pipeline writes.
         """
         variables = spec.get("variables", {})
         return cls(
@@ -69,6 +71,7 @@ class View:
             inputs=inputs,
             variables={name: inputs.get(name, value) for name, value in variables.items()},
             session=session or {},
+            own_sessions=tuple(session or ()),
             global_vars=spec.get("global_vars", {}),
             workflow={"name": spec.name, **{n: spec.get(n) for n in workflow_names[1:]}},
         )
@@ -120,11 +123,11 @@ class View:
 
     def _all_variables(self) -> Mapping[str, Json]:
         """By name, the nearer ones over the others."""
-        if not self.session and not self.loop_variables:
+        if not self.own_sessions and not self.loop_variables:
             return self.variables
         names = dict(self.variables)
-        for values in self.session.values():
-            names.update(values)
+        for session in self.own_sessions:
+            names.update(self.session.get(session, {}))
         return {**names, **self.loop_variables}
 
     def scope(
