@@ -296,7 +296,10 @@ def _passed(
     classes: Mapping[str, Mapping[int, str]],
     metrics: Iterable[MetricArm],
 ) -> list[bool | None]:
-    """Passed when every required metric with a threshold passed; failed when one failed."""
+    """Passed when every required metric with a threshold passed; failed when one failed.
+
+    A case of which every repeat is missing is undetermined.
+    """
     required = [one for one in metrics if one.facts.required]
     found: list[bool | None] = []
     for i, case in enumerate(cases):
@@ -305,8 +308,10 @@ def _passed(
             for one in required
             if one.states[i] and (one.facts.threshold, one.passed[i]) != (None, None)
         ]
-        failures = all(word == "target_failure" for word in classes[case.id].values())
-        if failures or False in flags:
+        words = set(classes[case.id].values())
+        if words == {"missing"}:
+            found.append(None)
+        elif words == {"target_failure"} or False in flags:
             found.append(False)
         else:
             found.append(True if flags and None not in flags else None)

@@ -200,8 +200,11 @@ def verdict_of_response(
 
     Args:
         required: ``(passed, threshold)`` of each required metric; those without threshold say nothing.
-        response_class: A target failure is a failed case whatever was scored.
+        response_class: A target failure is a failed case whatever was scored, and a response that is
+            missing is undetermined.
     """
+    if response_class == "missing":
+        return None
     if response_class == "target_failure":
         return False
     flags = [passed for passed, threshold in required if threshold is not None]

@@ -37,6 +37,7 @@ Stored = Callable[[str], Sequence[Mapping[str, Json]] | None]
 _columns = (
     *("case_id", "repeat", "status", "class", "output", "output_json", "response_hash"),
     *("latency_ms", "ttft_ms", "cost_usd", "input_tokens", "output_tokens", "reasoning_tokens"),
+    "provider",
 )
 
 
@@ -177,7 +178,7 @@ def item_of(case: Case, response: Mapping[str, Json]) -> MetricInput:
         usage=Usage(
             latency_ms=response["latency_ms"],
             ttft_ms=response["ttft_ms"],
-            cost_usd=response["cost_usd"],
+            cost_usd=_known_cost(response),
             input_tokens=response["input_tokens"],
             output_tokens=response["output_tokens"],
             reasoning_tokens=response["reasoning_tokens"],
@@ -185,6 +186,12 @@ def item_of(case: Case, response: Mapping[str, Json]) -> MetricInput:
         response_class=response["class"],
         status=response["status"],
     )
+
+
+def _known_cost(response: Mapping[str, Json]) -> float | None:
+    # The column has no null: a record that says nothing of its cost cannot be told from a free one.
+    unsaid = response["provider"] == "recorded" and not response["cost_usd"]
+    return None if unsaid else response["cost_usd"]
 
 
 def query_of(case: Case) -> str | None:

@@ -39,11 +39,9 @@ class Latency:
         self._part = part
 
     def score(self, item: MetricInput) -> Score:
-        if item.response_class == "missing":  # what was measured belongs to no successful attempt
-            return _unknown(item, "latency")
         usage = item.usage
         taken = usage.latency_ms if self._part == "total" else usage.ttft_ms
-        return _unknown(item, "latency") if taken is None else Scored(value=taken)
+        return _known(item, "latency", taken)
 
     def aggregate(self, items: Sequence[tuple[MetricInput, Scored]]) -> Corpus | None:
         from pipex_core.stats.estimates import percentile  # loads numpy
@@ -59,6 +57,7 @@ class Latency:
 class Cost:
     """US dollars of the answer, from its tokens and the dated price table.
 
+    What was spent on an answer that never came is in the totals of the run and no cost of an answer.
     The corpus value is the sum; its submetric ``mean`` is the cost of an answer.
     """
 
@@ -73,8 +72,7 @@ class Cost:
     )
 
     def score(self, item: MetricInput) -> Score:
-        cost_usd = item.usage.cost_usd
-        return _unknown(item, "cost") if cost_usd is None else Scored(value=cost_usd)
+        return _known(item, "cost", item.usage.cost_usd)
 
     def aggregate(self, items: Sequence[tuple[MetricInput, Scored]]) -> Corpus | None:
         values = _values(items)
@@ -117,11 +115,14 @@ class Tokens:
         }
         known = [count for count in counts[self._kind] if count is not None]
         complete = len(known) == len(counts[self._kind])
-        return Scored(value=float(sum(known))) if complete else _unknown(item, "tokens")
+        return _known(item, "tokens", float(sum(known)) if complete else None)
 
 
 class FailureRate:
-    """1 if the target failed for its own reasons, else 0; the one metric that every response has."""
+    """1 if the target failed for its own reasons, else 0; every response that was observed has it.
+
+    Where the target was not reached there is nothing to observe and no number: an outage is no success.
+    """
 
     info = MetricInfo(
         name="failure_rate",
@@ -131,6 +132,8 @@ class FailureRate:
     )
 
     def score(self, item: MetricInput) -> Score:
+        if item.response_class == "missing":
+            return _known(item, "outcome", None)
         return Scored(value=float(item.response_class == "target_failure"))
 
     def aggregate(self, items: Sequence[tuple[MetricInput, Scored]]) -> Corpus | None:
@@ -142,6 +145,9 @@ def _values(items: Sequence[tuple[MetricInput, Scored]]) -> list[float]:
     return [score.value for _, score in items]
 
 
-def _unknown(item: MetricInput, what: str) -> Unscored:
+def _known(item: MetricInput, what: str, value: float | None) -> Score:
+    """The value, unless it belongs to an attempt that gave no answer."""
+    if value is not None and item.response_class != "missing":
+        return Scored(value=value)
     reason = f"the {what} of this response is unknown"
     return why_no_answer(item) or Unscored(code="missing_input", reason=reason)

@@ -109,6 +109,8 @@ def test_a_threshold_is_reached_with_a_tolerance(
         ([(True, 0.5), (None, None)], "observed", True),
         ([], "observed", None),
         ([], "missing", None),
+        ([(True, 0.5)], "missing", None),
+        ([(False, 0.5)], "missing", None),
         ([(None, 0.5)], "target_failure", False),
         ([], "target_failure", False),
     ],

@@ -7,11 +7,13 @@ import pytest
 
 from pipex_core.evals.answers import Answer
 from pipex_core.evals.job import EvalJob
+from pipex_core.evals.recorded import recorded_target
 from pipex_core.evals.scoring import item_of, query_of, score
 from pipex_core.evals.table import joined, response_batch
 from pipex_core.metrics.contract import Corpus, MetricInfo, Scored, Unscored
-from tests.fakes.evaluation import capital_suite, case, job
+from tests.fakes.evaluation import capital_suite, case, job, run
 from tests.fakes.metrics import Answering
+from tests.fakes.world import World
 
 
 def rows_of(made: EvalJob, *answers: Answer, **options: Any) -> list[dict[str, Any]]:
@@ -195,3 +197,23 @@ def test_many_rows_are_packed_on_the_way() -> None:
     rows = rows_of(made, *(ok() for _ in cases))
     assert len(rows) == 4100 * 4
     assert [row["case_id"] for row in rows] == sorted(row["case_id"] for row in rows)
+
+
+def test_cases_that_were_never_asked_neither_pass_nor_cost_nothing() -> None:
+    outage = {"default": {"error": {"kind": "rate_limit", "message": "busy"}}}
+    entries = [{"type": "failure_rate", "threshold": 0.1}, {"type": "cost", "threshold": 0.01}]
+    found = run(job(metrics=entries, options={"second_pass": False}), World(outage))
+    assert [one.n_missing for one in found.metrics.values()] == [5, 5]
+    totals = found.summary.totals
+    assert (totals.n_passed, totals.n_cases_missing, totals.pass_rate) == (0, 5, None)
+    assert found.responses["passed"].to_pylist() == [None] * 5
+
+
+def test_a_record_without_cost_has_no_cost_in_its_scores() -> None:
+    records: list[dict[str, Any]] = [
+        {"case_id": "de", "output": "Berlin", "cost_usd": 0.5},
+        {"case_id": "fr", "output": "Paris"},
+    ]
+    suite = capital_suite([case("de"), case("fr")])
+    found = run(job(suite, recorded_target(records), metrics=["cost"])).metrics["cost"]
+    assert (found.mean, found.n_scored, found.n_na) == (0.5, 1, 1)

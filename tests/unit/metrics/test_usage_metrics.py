@@ -54,15 +54,15 @@ def test_tokens_in_part_are_no_total() -> None:
     assert code("tokens", "x", usage=Usage(input_tokens=3)) == "missing_input"
 
 
-def test_a_response_that_never_came_has_no_latency_but_may_have_cost() -> None:
+@pytest.mark.parametrize("raw", ["latency", "cost", "tokens", "failure_rate"])
+def test_a_response_that_never_came_has_no_number_whatever_was_spent_on_it(raw: str) -> None:
     facts = {"response_class": "missing", "status": "timeout", "usage": usage}
-    assert code("latency", None, **facts) == "not_run"
-    assert value("cost", None, **facts) == 0.002
+    assert code(raw, None, **facts) == "not_run"
 
 
-def test_a_failed_target_counts_and_an_outage_does_not() -> None:
+def test_a_failed_target_counts_and_an_outage_is_no_success() -> None:
     assert value("failure_rate", None, response_class="target_failure") == 1.0
-    assert value("failure_rate", None, response_class="missing", status="infra_error") == 0.0
+    assert code("failure_rate", None, response_class="missing", status="infra_error") == "not_run"
 
 
 def test_lower_is_better() -> None:
