@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 
+from pipex_core.app.pipelines import capped_ledger
 from pipex_core.engine.part import Before, Done, run_part
 from pipex_core.engine.records import StepRecord, error_json, usd
 from pipex_core.engine.runner import effective_inputs
@@ -169,7 +170,12 @@ def _executed(plan: Plan, step: PlanStep, context: dg.OpExecutionContext, given:
     async def work() -> Done:
         try:
             return await run_part(
-                plan, step.name, before, services=services, values=config["overrides"]
+                plan,
+                step.name,
+                before,
+                services=services,
+                values=config["overrides"],
+                ledger=capped_ledger(pipex.settings),
             )
         finally:
             await services.client.aclose()

@@ -10,7 +10,7 @@ from pipex_core.app.suites import gate_of_suite, load_suite
 from pipex_core.app.wiring import metrics
 from pipex_core.errors import ConfigError
 from pipex_core.evals.gatefile import Gate, paired_kinds
-from pipex_core.evals.job import EvalJob, RunOptions
+from pipex_core.evals.job import EvalJob, RunOptions, capped
 from pipex_core.evals.judged import Judged
 from pipex_core.evals.preflight import Request, prepare
 from pipex_core.evals.suite import Suite
@@ -164,8 +164,12 @@ def job_of(  # noqa: PLR0913 - what a request has, all named
     baseline: Judged | None = None,
     options: RunOptions | None = None,
     origin: Mapping[str, Json] | None = None,
+    max_cost_usd: float | None = None,
 ) -> EvalJob:
-    """The job of evaluating a target on a suite with the metrics that the suite names."""
+    """The job of evaluating a target on a suite with the metrics that the suite names.
+
+    ``max_cost_usd`` is the operator's cap on the money of one run.
+    """
     request = Request(
         run_id=run_id,
         suite=suite,
@@ -175,4 +179,5 @@ def job_of(  # noqa: PLR0913 - what a request has, all named
         options=options or RunOptions(),
         origin=origin or {},
     )
-    return prepare(request, registry=metrics())
+    job = prepare(request, registry=metrics())
+    return replace(job, options=capped(job.options, max_cost_usd))

@@ -190,6 +190,7 @@ class _Assets:
             options=RunOptions(
                 max_concurrency=config.max_concurrency, cache="use" if config.carry else "refresh"
             ),
+            max_cost_usd=at.pipex.settings.max_cost_usd,
             origin=at.origin,
         )
         own = at.stored(self._key("responses"))

@@ -11,7 +11,6 @@ from pipex_core.app.files import located, require_folder
 from pipex_core.app.pipelines import kept_run, load_pipeline, services_for, waited
 from pipex_core.app.requests import (
     EvalRequest,
-    capped,
     request_document,
     request_of_document,
     selected_cases,
@@ -26,14 +25,13 @@ from pipex_core.evals.archive import Archive
 from pipex_core.evals.batch import BatchEvaluation
 from pipex_core.evals.carry import CarryIndex
 from pipex_core.evals.gatefile import Gate
-from pipex_core.evals.job import EvalJob, RunOptions
+from pipex_core.evals.job import EvalJob, RunOptions, capped
 from pipex_core.evals.judged import Baseline
 from pipex_core.evals.lint import lint
 from pipex_core.evals.manifest import Environment
 from pipex_core.evals.preflight import DryRun, Request, dry_run, prepare
 from pipex_core.evals.respond import Unit
 from pipex_core.evals.runner import EvalRun, evaluate
-from pipex_core.evals.steps import extension
 from pipex_core.evals.suite import Suite
 from pipex_core.evals.target import Target
 from pipex_core.evals.targetfile import TargetSources, target_of
@@ -53,34 +51,37 @@ class Desk:
     Attributes:
         providing: Who answers model calls.
         results: Folder of the result tables.
+        given: Services to use; None makes new ones.
     """
 
     settings: Settings
     providing: wiring.Providing
     results: str = "results"
     listener: Listener = wiring.unheard
+    given: Services | None = None
 
     @cached_property
     def services(self) -> Services:
-        """Made when first needed, with the evaluation steps wired in."""
-        extensions: dict[str, object] = {}
-        made = services_for(
-            self.settings, self.providing, listener=self.listener, extensions=extensions
+        """Those given, or new ones, made when first needed."""
+        return self.given or services_for(
+            self.settings, self.providing, listener=self.listener, results=self.results
         )
-        extensions[extension] = BatchEvaluation(
-            services=made,
+
+    def for_steps(self) -> BatchEvaluation:
+        """What the evaluation steps of a pipeline call; it has the services of that pipeline's run."""
+        output = Path(str(self.settings.output_dir))
+        return BatchEvaluation(
+            services=self.services,
             registry=wiring.metrics(),
             results=self.blobs,
-            open_store=lambda folder: wiring.results_store(
-                Path(str(self.settings.output_dir)) / folder
-            ),
+            open_store=lambda folder: wiring.results_store(output / folder),
             load_suite=load_suite,
             read_target=self.read_target,
             baseline=self.stored_baseline,
             carry=lambda suite_id: self.archive.carry(suite=suite_id),
             environment=self.environment,
+            max_cost_usd=self.settings.max_cost_usd,
         )
-        return made
 
     @cached_property
     def blobs(self) -> BlobStore:
@@ -236,6 +237,14 @@ class Desk:
         """
         now = self.services.clock.now()
         return f"ev_{now:%Y%m%dT%H%M%S}_{now.microsecond:05x}{self.services.ids.hex(3)}"
+
+
+def step_evaluation(
+    settings: Settings, providing: wiring.Providing, *, results: str, services: Services
+) -> BatchEvaluation:
+    """What the evaluation steps of a pipeline call, around the services of its run."""
+    desk = Desk(settings=settings, providing=providing, results=results, given=services)
+    return desk.for_steps()
 
 
 def unanswered(unit: Unit) -> None:

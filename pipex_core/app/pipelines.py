@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from threading import current_thread, main_thread
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pipex_core.app import wiring
 from pipex_core.app.files import absent, read_bytes, require_folder
@@ -19,6 +19,7 @@ from pipex_core.engine.records import RunResult
 from pipex_core.engine.runner import RunOptions, run_plan
 from pipex_core.engine.services import Services
 from pipex_core.errors import ConfigError, Problem, SpecError
+from pipex_core.evals.steps import BatchRequest, BatchResult, Evaluate, extension
 from pipex_core.jsonvalue import Json, parse
 from pipex_core.llm.cost import Budget, Ledger
 from pipex_core.registry import similar
@@ -114,8 +115,7 @@ async def arun_pipeline(
     try:
         inputs = inputs_of(plan, request)
         require_folder(settings.text("checkpoint_dir"), option="--checkpoint-dir DIR")
-        cap = settings.max_cost_usd
-        ledger = None if cap is None else Ledger(Budget(max_cost_usd=Decimal(str(cap))))
+        ledger = capped_ledger(settings)
         return await run_plan(plan, inputs, services=services, options=options, ledger=ledger)
     finally:
         await services.client.aclose()
@@ -147,26 +147,50 @@ def run_pipeline(
     return waited(arun_pipeline(request, settings=settings, providing=providing))
 
 
+def capped_ledger(settings: Settings) -> Ledger | None:
+    """The operator's cap on the money of one run, or None without one."""
+    cap = settings.max_cost_usd
+    return None if cap is None else Ledger(Budget(max_cost_usd=Decimal(str(cap))))
+
+
 def services_for(
     settings: Settings,
     providing: wiring.Providing,
     *,
     listener: Listener = wiring.unheard,
     values: Mapping[str, Json] | None = None,
-    extensions: Mapping[str, object] | None = None,
+    results: str | None = None,
 ) -> Services:
-    """The services of this process, able to load nested pipeline files."""
+    """The services of this process, able to load nested pipeline files and to evaluate in steps.
+
+    Args:
+        settings: Directories, keys, limits.
+        providing: Who answers model calls.
+        listener: Hears every event.
+        values: Options of nested pipelines.
+        results: Folder of the result tables of evaluation steps; None takes the setting.
+    """
 
     def load_nested(named: str, file: str) -> Plan:
         return _plan(str(Path(file).parent / named), values or {}, settings)
 
-    return wiring.build_services(
+    @cache
+    def evaluate() -> Evaluate:
+        make = wiring.extension_makers().get(extension)
+        folder = results or settings.text("results_dir")
+        return cast("Evaluate", make(settings, providing, results=folder, services=made))
+
+    async def evaluated(request: BatchRequest) -> BatchResult:
+        return await evaluate()(request)
+
+    made = wiring.build_services(
         settings,
         providing,
         load_pipeline=load_nested,
         listener=listener,
-        extensions=extensions,
+        extensions={extension: evaluated},
     )
+    return made
 
 
 def inputs_of(plan: Plan, request: RunRequest) -> Mapping[str, Json]:

@@ -45,16 +45,6 @@ class EvalRequest:
     fail_on_threshold: bool = False
 
 
-def capped(options: RunOptions, cap_usd: float | None) -> RunOptions:
-    """Options under the operator's cap on the money of one run; as they are without one."""
-    if cap_usd is None:
-        return options
-    budget, cost = options.budget or Budget(), Decimal(str(cap_usd))
-    if budget.max_cost_usd is not None:
-        cost = min(cost, budget.max_cost_usd)
-    return replace(options, budget=replace(budget, max_cost_usd=cost))
-
-
 def request_document(request: EvalRequest) -> dict[str, Json]:
     """A request as JSON; money as decimal text."""
     document = asdict(request)

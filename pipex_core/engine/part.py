@@ -67,6 +67,7 @@ async def run_part(
     *,
     services: Services,
     values: Mapping[str, Json] | None = None,
+    ledger: Ledger | None = None,
 ) -> Done:
     """Execute one top-level step of a plan.
 
@@ -76,6 +77,7 @@ async def run_part(
         before: The run so far.
         services: Of this process.
         values: Strongest layer of options, by name.
+        ledger: Budget around the pipeline's own one.
 
     Raises:
         ConfigError: ``workflow_changed``, the step or the inputs are not those of the earlier try.
@@ -96,7 +98,15 @@ async def run_part(
         _start(journal, plan, step, before, services)
         services.provider_state.restore(before.provider_state)
         events = RunEvents(run_id=before.run_id, clock=services.clock, listener=services.listener)
-        execution = _execution(plan, before, journal, events, services, values or {})
+        execution = _execution(
+            plan,
+            before,
+            journal=journal,
+            sink=events,
+            services=services,
+            values=values or {},
+            ledger=ledger,
+        )
         run = run_names(before.run_id, before.started)
         kept = kept_variables(execution, plan.spec)
         first = View.first(plan.spec, before.inputs, run=run, session=kept)
@@ -135,20 +145,22 @@ def _start(
     journal.start({**header_of(document, services), "step_digest": step.digest})
 
 
-def _execution(
+def _execution(  # noqa: PLR0913 - what a run is made of, all named
     plan: Plan,
     before: Before,
+    *,
     journal: Journal,
     sink: EventSink,
     services: Services,
     values: Mapping[str, Json],
+    ledger: Ledger | None,
 ) -> Execution:
     execution = execution_of(
         plan,
         services=services,
         run_id=before.run_id,
         journal=journal,
-        ledger=_ledger(plan, before.records, journal),
+        ledger=_ledger(plan, before.records, journal, around=ledger),
         sink=sink,
         run_steps=run_steps,
         options=values,
@@ -158,9 +170,11 @@ def _execution(
     return execution
 
 
-def _ledger(plan: Plan, records: Sequence[StepRecord], journal: Journal) -> Ledger:
+def _ledger(
+    plan: Plan, records: Sequence[StepRecord], journal: Journal, *, around: Ledger | None
+) -> Ledger:
     """The run's budget, with what the steps before took and earlier tries of this one."""
-    ledger = Ledger(budget_of(plan.spec))
+    ledger = Ledger(budget_of(plan.spec), parent=around)
     for record in records:
         tokens = record.tokens.input + record.tokens.output
         calls = record.attempts if record.model is not None else 0

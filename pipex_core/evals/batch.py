@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipex_core.engine.services import Services
 from pipex_core.evals.carry import CarryIndex
 from pipex_core.evals.findings import Findings, result_document, result_rows
 from pipex_core.evals.gatefile import Gate, gate_of
-from pipex_core.evals.job import RunOptions
+from pipex_core.evals.job import RunOptions, capped
 from pipex_core.evals.judged import Baseline
 from pipex_core.evals.manifest import Environment, unknown_environment
 from pipex_core.evals.outcome import missed_thresholds
@@ -37,6 +37,7 @@ class BatchEvaluation:
         read_target: The target that a map describes, for a suite.
         baseline: What a gate names as its baseline, for a suite; None when there is none.
         carry: Rows of earlier runs of a suite.
+        max_cost_usd: The operator's cap on the money of one evaluation, or None.
     """
 
     services: Services
@@ -48,6 +49,7 @@ class BatchEvaluation:
     baseline: Callable[[str, str], Baseline | None] = lambda _suite, _name: None
     carry: Callable[[str], CarryIndex] = lambda _suite: CarryIndex()
     environment: Environment = unknown_environment
+    max_cost_usd: float | None = None
 
     async def __call__(self, request: BatchRequest) -> BatchResult:
         """The finished evaluation. Its rows carry over from and to every other door."""
@@ -72,7 +74,7 @@ class BatchEvaluation:
         )
         store = self.results if request.store is None else self.open_store(request.store)
         run = await evaluate(
-            job,
+            replace(job, options=capped(job.options, self.max_cost_usd)),
             self.services,
             blobs=store,
             carry=self.carry(suite.id),

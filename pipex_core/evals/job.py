@@ -1,7 +1,8 @@
 """What an evaluation is going to do, decided before anything is called: cases, target, metrics, rules."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from hashlib import sha256
 from typing import Literal
 
@@ -63,6 +64,16 @@ class RunOptions:
     def __post_init__(self) -> None:
         if self.max_concurrency < 1:
             raise ValueError(f"max_concurrency must be at least 1, got {self.max_concurrency}")
+
+
+def capped(options: RunOptions, cap_usd: float | None) -> RunOptions:
+    """Options under the operator's cap on the money of one run; as they are without one."""
+    if cap_usd is None:
+        return options
+    budget, cost = options.budget or Budget(), Decimal(str(cap_usd))
+    if budget.max_cost_usd is not None:
+        cost = min(cost, budget.max_cost_usd)
+    return replace(options, budget=replace(budget, max_cost_usd=cost))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipex_core import run_eval
 from pipex_core.jsonvalue import Json
 from tests.fakes.project import write_lines, write_project
 
@@ -210,3 +211,17 @@ def test_an_interrupted_evaluation_says_how_to_go_on(project: Path) -> None:
     assert (resumed["status"], resumed["counts"]["ok"]) == ("completed", 30)
     assert resumed["calls"] <= 31
     del project
+
+
+def test_an_evaluation_step_gives_the_rows_of_every_other_door(project: Path) -> None:
+    (project / "judge.yaml").write_text(
+        "workflow:\n  name: judge\n  steps:\n"
+        "    - {name: judged, type: eval_batch, test_suite: test_suites/sums, "
+        "pipeline: {path: pipelines/asker.yaml}}\n",
+        encoding="utf-8",
+    )
+    stepped = document("run", "judge.yaml")["steps"]["judged"]
+    words = ("eval", "run", "test_suites/sums", "--target", "pipelines/asker.yaml")
+    asked = document(*words, "--results", "by_command")
+    called = run_eval("test_suites/sums", "pipelines/asker.yaml", results="by_call")
+    assert stepped["metadata"]["row_digest"] == asked["row_digest"] == called.row_digest

@@ -188,3 +188,32 @@ def test_the_run_says_what_the_cli_says(project: Path) -> None:
     assert (run.status, run.verdict) == ("completed", None)
     assert run.summary.totals.pass_rate == 0.25
     assert run.job.seed == 3
+
+
+evaluation = """\
+workflow:
+  name: judge
+  steps:
+    - {name: judged, type: eval_batch, test_suite: test_suites/sums, pipeline: {path: pipelines/asker.yaml}}
+"""
+
+
+def test_a_pipeline_with_an_evaluation_step_gives_the_rows_of_an_evaluation(project: Path) -> None:
+    (project / "judge.yaml").write_text(evaluation, encoding="utf-8")
+    stepped = pipex_core.run_pipeline("judge.yaml").steps["judged"]
+    asked = run_eval("test_suites/sums", "pipelines/asker.yaml", results="elsewhere")
+    assert stepped.error is None
+    assert stepped.metadata["row_digest"] == asked.row_digest
+    assert stepped.data["results"]["count"] == asked.responses.num_rows > 0
+
+
+def test_the_operators_cap_holds_for_evaluation_steps_too(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIPEX_MAX_COST_USD", "1.5")
+    (project / "judge.yaml").write_text(evaluation, encoding="utf-8")
+    rules = 'responses: [{when: {contains: "+"}, reply: "2", cost: 1.0}]'
+    (project / "mock.yaml").write_text(rules, encoding="utf-8")
+    run = pipex_core.run_pipeline("judge.yaml", mock_responses="mock.yaml")
+    stepped = run.steps["judged"]
+    assert stepped.data["results"]["status"] == "incomplete"
