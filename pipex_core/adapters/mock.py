@@ -121,6 +121,8 @@ def _text(entry: Entry, request: Request) -> str:
         return entry.text
     if request.schema is not None:
         return compact(smallest(request.schema))
+    if request.origin.must_be_json:
+        return "{}"
     return default_text(request.prompt)
 
 

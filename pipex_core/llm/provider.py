@@ -93,6 +93,7 @@ class Origin:
         path: Step path, such as ``loop[0]/draft``, or the metric's name for judges.
         step_type: Type of the step, or ``judge``.
         attempt: 1-based try of this call; a call to a fallback model counts as a further attempt.
+        must_be_json: Whether the step fails on any answer that is no JSON, whatever its schema.
     """
 
     path: str = ""
@@ -100,6 +101,7 @@ class Origin:
     session: str | None = None
     attempt: int = 1
     role: CallRole = "target"
+    must_be_json: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -183,7 +183,9 @@ def read_xml(text: str) -> Json:
         StepError: ``type_error``, it is not well-formed, has a document type, or is nested too deep.
     """
     # A declaration of another encoding would be wrong: the text was decoded already.
-    return _XmlReader().read(re.sub(r"\A\ufeff?\s*<\?xml.*?\?>", "", text, count=1, flags=re.DOTALL))
+    return _XmlReader().read(
+        re.sub(r"\A\ufeff?\s*<\?xml.*?\?>", "", text, count=1, flags=re.DOTALL)
+    )
 
 
 def write_xml(value: Json) -> str:

@@ -102,7 +102,11 @@ def request_of(ctx: StepContext, prompt: str, *, vendor: str) -> Request:
         options={name: options[name] for name in decoding_options if name in options},
         max_tokens=options.get("max_tokens") or default_max_tokens,
         timeout_s=(options.get("timeout_ms") or default_timeout_ms) / 1000,
-        origin=Origin(path=ctx.path, step_type=ctx.step.type),
+        origin=Origin(
+            path=ctx.path,
+            step_type=ctx.step.type,
+            must_be_json=options.get("output_format") == "json",
+        ),
     )
 
 
@@ -124,12 +128,13 @@ def claude_asked(ctx: StepContext) -> Asked:
         StepError: A file cannot be read, ``cwd`` lies outside the workspace, or no model is named.
     """
     options = ctx.options
+    request = request_of(ctx, prompt_text(ctx), vendor="anthropic")
     return Asked(
-        request=request_of(ctx, prompt_text(ctx), vendor="anthropic"),
+        request=request,
         fallback_model=options.get("fallback_model"),
         schema=ctx.step.get("output_schema"),
         repairs=options.get("repair", ctx.step.get("repair", 0)),
-        must_be_json=options.get("output_format") == "json",
+        must_be_json=request.origin.must_be_json,
         toolbox=_toolbox(ctx),
         max_turns=options.get("max_turns", default_turns),
         session=_session_of(ctx),

@@ -206,5 +206,11 @@ def test_a_stream_gives_the_reply_word_by_word(text: str) -> None:
     assert len(pieces) <= len(text.split()) + 1
 
 
+def test_a_call_that_must_give_json_gets_the_smallest_json_without_a_rule() -> None:
+    request = asked(origin=Origin(path="s", must_be_json=True))
+    assert answer(MockProvider(clock=ManualClock()), request).text == "{}"
+    assert answer(mock({"reply": "no"}), request).text == "no"
+
+
 def test_the_default_text_is_public() -> None:
     assert default_text("") == "Mock response for: "
