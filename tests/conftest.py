@@ -44,11 +44,16 @@ def only_loopback() -> Iterator[None]:
     patch.undo()
 
 
+def shared_folder() -> Path:
+    """Where the real data sets and conformance vectors are, if they are there at all."""
+    data = os.environ.get("PIPEX_SHARED_DATA")
+    return Path(data).parent if data else root.parent / "shared"
+
+
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
     """Folder of the real data sets and conformance vectors, which are not part of the repository."""
-    data = os.environ.get("PIPEX_SHARED_DATA")
-    folder = Path(data).parent if data else root.parent / "shared"
+    folder = shared_folder()
     if not (folder / "data").is_dir():
         pytest.skip(f"the shared data sets are not at {folder}")
     return folder

@@ -61,7 +61,8 @@ may_be_skipped: Final = frozenset(
     {"author", "request", "model", "transient", "throttle", "ambiguous", "breaker", "worker"}
     | {"account", "confinement", "limits"}
 )
-never_repeated: Final = frozenset({"output_schema_failed"})
+# Each has its own further tries: repairs of the reply, retries of the tasks.
+never_repeated: Final = frozenset({"output_schema_failed", "task_failed"})
 of_the_run: Final = "run"  # detail of a limit that belongs to the whole run
 
 
