@@ -17,8 +17,9 @@ from upath import UPath
 
 from pipex_core.app.evaluations import Desk
 from pipex_core.app.project import ModelEntry
+from pipex_core.app.providing import providing_of
 from pipex_core.app.settings import Settings, read_settings
-from pipex_core.app.wiring import providing_of, unheard
+from pipex_core.app.wiring import unheard
 from pipex_core.errors import StoreError
 from pipex_core.evals.suite import Suite
 from pipex_core.evals.target import Target

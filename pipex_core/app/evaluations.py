@@ -9,6 +9,7 @@ from pathlib import Path
 from pipex_core.app import wiring
 from pipex_core.app.files import located, require_folder
 from pipex_core.app.pipelines import kept_run, load_pipeline, services_for, waited
+from pipex_core.app.providing import ProviderKind, Providing, providing_of
 from pipex_core.app.requests import (
     EvalRequest,
     request_document,
@@ -55,7 +56,7 @@ class Desk:
     """
 
     settings: Settings
-    providing: wiring.Providing
+    providing: Providing
     results: str = "results"
     listener: Listener = wiring.unheard
     given: Services | None = None
@@ -240,7 +241,7 @@ class Desk:
 
 
 def step_evaluation(
-    settings: Settings, providing: wiring.Providing, *, results: str, services: Services
+    settings: Settings, providing: Providing, *, results: str, services: Services
 ) -> BatchEvaluation:
     """What the evaluation steps of a pipeline call, around the services of its run."""
     desk = Desk(settings=settings, providing=providing, results=results, given=services)
@@ -263,7 +264,7 @@ def reopened(
     known = settings or read_settings()
     path = kept_run("evaluation", run_id, request_key, known)
     document = parse(path.read_text(encoding="utf-8"))
-    providing = wiring.Providing(**document.pop("provider"))
+    providing = Providing(**document.pop("provider"))
     results = document.pop("results")
     desk = Desk(settings=known, providing=providing, results=results, listener=listener)
     return desk, request_of_document(document)
@@ -291,7 +292,7 @@ def open_desk(
 ) -> Desk:
     """A desk with this process's settings."""
     known = settings or read_settings()
-    providing = wiring.providing_of(known, **provider)
+    providing = providing_of(known, **provider)
     folder = results or known.text("results_dir")
     return Desk(settings=known, providing=providing, results=folder, listener=listener)
 
@@ -304,7 +305,7 @@ async def arun_eval(  # noqa: PLR0913 - the contract of evaluation.md 10.1
     gate: str | None = None,
     baseline: str | None = None,
     results: str = "results",
-    provider: wiring.ProviderKind = "mock",
+    provider: ProviderKind = "mock",
     mock_responses: str | None = None,
     cassette: str | None = None,
     **options: Json,

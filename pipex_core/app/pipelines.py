@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 
 from pipex_core.app import wiring
 from pipex_core.app.files import absent, read_bytes, require_folder
+from pipex_core.app.providing import ProviderKind, Providing, providing_of
 from pipex_core.app.settings import Settings, read_settings
 from pipex_core.engine.records import RunResult
 from pipex_core.engine.runner import RunOptions, run_plan
@@ -78,7 +79,7 @@ async def arun_pipeline(
     request: RunRequest,
     *,
     settings: Settings,
-    providing: wiring.Providing,
+    providing: Providing,
     listener: Listener = wiring.unheard,
     stop: asyncio.Event | None = None,
     planned: Callable[[Plan], None] = lambda _: None,
@@ -125,7 +126,7 @@ def run_pipeline(
     path: str | Path,
     inputs: Mapping[str, Json] | None = None,
     *,
-    provider: wiring.ProviderKind | None = None,
+    provider: ProviderKind | None = None,
     mock_responses: str | None = None,
     **options: Json,
 ) -> RunResult:
@@ -142,7 +143,7 @@ def run_pipeline(
         SpecError: The file or the inputs have problems; nothing was executed.
     """
     settings = read_settings()
-    providing = wiring.providing_of(settings, kind=provider, mock_responses=mock_responses)
+    providing = providing_of(settings, kind=provider, mock_responses=mock_responses)
     request = RunRequest(path=str(path), inputs=inputs or {}, values=options)
     return waited(arun_pipeline(request, settings=settings, providing=providing))
 
@@ -155,7 +156,7 @@ def capped_ledger(settings: Settings) -> Ledger | None:
 
 def services_for(
     settings: Settings,
-    providing: wiring.Providing,
+    providing: Providing,
     *,
     listener: Listener = wiring.unheard,
     values: Mapping[str, Json] | None = None,
@@ -310,7 +311,7 @@ def _load_child(path: str, *, strict: bool) -> PipelineSpec:
     return spec_load.load_pipeline(read_bytes(path), path, wiring.shapes(), strict=strict)
 
 
-def _kept_options(request: RunRequest, providing: wiring.Providing) -> dict[str, Json]:
+def _kept_options(request: RunRequest, providing: Providing) -> dict[str, Json]:
     """What ``pipex resume`` needs to ask the same again."""
     return {
         "values": dict(request.values),

@@ -13,10 +13,8 @@ from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, cast
 
 from pipex_core.adapters.bash import ConfinedBash
-from pipex_core.adapters.call_cache import BlobCallCache
 from pipex_core.adapters.local import RandomIds, SystemClock, VirtualClock
 from pipex_core.adapters.local_files import LocalBlobs, LocalJournals
 from pipex_core.adapters.mock import MockProvider
@@ -24,6 +22,7 @@ from pipex_core.adapters.replay import RecordingProvider, ReplayProvider
 from pipex_core.adapters.streams import terminal_watchers
 from pipex_core.adapters.workspace import ConfinedWorkspace
 from pipex_core.app.files import read_text
+from pipex_core.app.providing import Providing
 from pipex_core.app.settings import Settings
 from pipex_core.engine.services import (
     NoFaults,
@@ -35,9 +34,7 @@ from pipex_core.engine.services import (
     Watcher,
 )
 from pipex_core.errors import ConfigError
-from pipex_core.jsonvalue import Json, digest_bytes, short
-from pipex_core.llm.client import LlmClient
-from pipex_core.llm.guard import Limits
+from pipex_core.jsonvalue import Json
 from pipex_core.llm.mock_rules import Rules, rules_of
 from pipex_core.llm.prices import PriceTable
 from pipex_core.llm.provider import Provider
@@ -52,8 +49,6 @@ from pipex_core.spec.plan import Plan
 from pipex_core.spec.yaml_text import read_yaml
 from pipex_core.steps.contract import Step
 from pipex_core.telemetry import Event, Listener
-
-ProviderKind = Literal["mock", "live", "mixed", "replay"]
 
 vendors = ("anthropic", "gemini")
 
@@ -122,69 +117,6 @@ def shipped_prices() -> PriceTable:
     """The dated price table that comes with pipex."""
     text = files("pipex_core.llm").joinpath("prices.yaml").read_text(encoding="utf-8")
     return PriceTable.from_text(text)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Providing:
-    """Who answers model calls in a run.
-
-    Attributes:
-        kind: ``mock`` by rules, ``live`` by the vendors, ``mixed`` live where a key is set and mock
-            elsewhere, ``replay`` from a cassette.
-        mock_responses: File of the mock's rules.
-        cassette: File that replay reads.
-        record: File that every live answer is appended to.
-        chosen: Somebody named the kind; False when it is the default.
-    """
-
-    kind: ProviderKind = "mock"
-    mock_responses: str | None = None
-    cassette: str | None = None
-    record: str | None = None
-    chosen: bool = True
-
-    @property
-    def identity(self) -> str:
-        """Who answers, as part of a target's identity: other rules or another cassette, other answers."""
-        file = {"mock": self.mock_responses, "replay": self.cassette}.get(self.kind)
-        if file is None:
-            return self.kind
-        return f"{self.kind}:{short(digest_bytes(read_text(file).encode()))}"
-
-    def __post_init__(self) -> None:
-        if self.kind == "replay" and self.cassette is None:
-            raise ConfigError("provider replay needs a cassette", next_step="add --cassette FILE")
-
-
-def providing_of(settings: Settings, **options: str | None) -> Providing:
-    """The providing that options of a call and settings add up to."""
-    kind = cast("ProviderKind | None", options.get("kind") or settings.provider)
-    return Providing(
-        kind=kind or "mock",
-        mock_responses=options.get("mock_responses") or settings.mock_responses,
-        cassette=options.get("cassette"),
-        record=options.get("record"),
-        chosen=kind is not None,
-    )
-
-
-def _client(
-    made: "Answerers", settings: Settings, prices: PriceTable, rng: random.Random, *, hold_s: float
-) -> LlmClient:
-    return LlmClient(
-        providers=made.providers,
-        clock=made.clock,
-        rng=rng,
-        prices=prices,
-        limits=Limits(
-            max_connections=settings.max_connections,
-            rpm=settings.rpm,
-            tpm=settings.tpm,
-            max_retry_after_s=settings.max_retry_after_s,
-            hold_s=hold_s,
-        ),
-        cache=BlobCallCache(LocalBlobs(Path(".pipex") / "cache")),
-    )
 
 
 def unheard(event: Event) -> None:

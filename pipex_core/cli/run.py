@@ -177,8 +177,8 @@ def _execute(
     as_json: bool,
 ) -> int:
     from pipex_core.app.pipelines import arun_pipeline, interruptible
+    from pipex_core.app.providing import providing_of
     from pipex_core.app.settings import read_settings
-    from pipex_core.app.wiring import providing_of
 
     try:
         settings = read_settings(options={"checkpoint_dir": checkpoint_dir})

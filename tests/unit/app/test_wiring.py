@@ -8,13 +8,12 @@ import pytest
 
 from pipex_core.adapters.local import SystemClock, VirtualClock
 from pipex_core.adapters.replay import RecordingProvider
+from pipex_core.app.providing import Providing, providing_of
 from pipex_core.app.settings import read_settings
 from pipex_core.app.wiring import (
-    Providing,
     build_services,
     metrics,
     prices_of,
-    providing_of,
     run_settings,
     shapes,
     shipped_prices,
