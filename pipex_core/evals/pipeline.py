@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pipex_core.engine.journal import Journal
-from pipex_core.engine.records import RunResult, StepRecord
+from pipex_core.engine.records import RunError, RunResult, StepRecord
 from pipex_core.engine.runner import RunOptions, run_plan
 from pipex_core.engine.services import Services
 from pipex_core.engine.timing import within
@@ -228,14 +228,7 @@ def answer_of_run(
         "model_resolved": last,
     }
     if result.error is not None:
-        code = first_code(result) or result.error.code
-        return Answer(
-            status=status_of(code),
-            error_code=code,
-            error=result.error.message,
-            failed_step=result.error.path or result.error.step,
-            **took,
-        )
+        return _failed(result, result.error, took)
     degraded = next((name for name, one in result.steps.items() if one.degraded), None)
     if degraded is not None and not accept_degraded:
         message = f"step {degraded!r} gave the answer of its fallback"
@@ -250,7 +243,40 @@ def answer_of_run(
     if text is None:
         message = "the pipeline ended without an answer"
         return Answer(status="target_error", error_code="no_answer", error=message, **took)
-    return Answer(status="ok", text=text, json=value, has_json=value is not None, **took)
+    answer = Answer(status="ok", text=text, json=value, has_json=value is not None, **took)
+    if _is_cut(target, result):
+        return replace(answer, status="truncated", finish_reason="max_tokens")
+    return answer
+
+
+def _failed(result: RunResult, error: RunError, took: Mapping[str, Json]) -> Answer:
+    code = first_code(result) or error.code
+    answer = Answer(
+        status=status_of(code),
+        error_code=code,
+        error=error.message,
+        failed_step=error.path or error.step,
+        **took,
+    )
+    if answer.status != "model_refusal":
+        return answer
+    # A refusal is observed: it is judged by what it says, which may be nothing.
+    record = result.steps.get(error.step or "")
+    text = (record.text if record else None) or ""
+    return replace(answer, text=text, finish_reason="content_filter")
+
+
+def _is_cut(target: PipelineTarget, result: RunResult) -> bool:
+    """Was the reply behind the answer cut at the output limit?
+
+    It is that of the step that gives the answer, or else of the last model step before it.
+    """
+    names = list(result.steps)
+    if target.output_step is not None:
+        names = names[: names.index(target.output_step) + 1]
+    asked = [name for name in names if result.steps[name].model]
+    behind = {*names[-1:], *asked[-1:]}
+    return any(one.code == "truncated" and one.step in behind for one in result.warnings)
 
 
 def output_of(target: PipelineTarget, result: RunResult) -> tuple[str | None, Json]:
@@ -267,17 +293,17 @@ def output_of(target: PipelineTarget, result: RunResult) -> tuple[str | None, Js
 
 
 def first_code(result: RunResult) -> str | None:
-    """Code of the first failed record that is no mere wrapper, looked for inside loops and tasks."""
-    for record in result.steps.values():
-        if record.error is None:
-            continue
-        if record.error.code not in wrappers:
-            return record.error.code
-        inner = (
-            code for code in _codes([record.data, dict(record.metadata)]) if code not in wrappers
-        )
-        return next(inner, record.error.code)
-    return None
+    """Code that the run failed with; of a loop or a task that of the first failed record inside.
+
+    A step that failed and was tolerated says nothing about the end of the run.
+    """
+    if result.error is None:
+        return None
+    code, record = result.error.code, result.steps.get(result.error.step or "")
+    if code not in wrappers or record is None:
+        return code
+    inside = _codes([record.data, dict(record.metadata)])
+    return next((inner for inner in inside if inner not in wrappers), code)
 
 
 def _codes(value: Json) -> Iterator[str]:

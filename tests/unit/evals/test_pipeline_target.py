@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipex_core.engine.records import RunError, RunResult, StepRecord
+from pipex_core.engine.records import RunError, RunResult, RunWarning, StepRecord
 from pipex_core.errors import ErrorRecord, SpecError
 from pipex_core.evals.carry import CarryIndex
 from pipex_core.evals.pipeline import PipelineTarget, answer_of_run, first_code, output_of
@@ -241,6 +241,65 @@ def test_a_wrapper_without_anything_inside_stands_for_itself() -> None:
     ran = result(failed_record("loop", "task_failed"), error=_error("task_failed"))
     assert first_code(ran) == "task_failed"
     assert first_code(result(record("a"))) is None
+
+
+def test_a_failure_that_was_tolerated_does_not_decide_what_the_end_means() -> None:
+    tolerated = failed_record("opt", "undefined_reference")
+    ran = result(
+        tolerated, failed_record("loop", "rate_limit"), status="failed", error=_error("rate_limit")
+    )
+    assert first_code(ran) == "rate_limit"
+    assert answer_of_run(target(), ran).status == "rate_limited"
+    kept = result(failed_record("opt", "rate_limit"), status="failed", error=_error("bad_value"))
+    assert answer_of_run(target(), kept).status == "target_error"
+
+
+def test_a_refusal_behind_a_pipeline_is_judged_as_that_of_a_bare_model() -> None:
+    refusal = {
+        "when": {"contains": "of de?"},
+        "error": {"kind": "content_filter", "message": "no"},
+    }
+    rules = {"responses": [refusal, *answering()["responses"]]}
+    for asked in (prompt, target()):
+        world = World(rules)
+        found = run(job(target=asked), world)
+        first = found.responses.to_pylist()[0]
+        assert (first["status"], first["class"], first["output"], first["finish_reason"]) == (
+            "model_refusal",
+            "observed",
+            "",
+            "content_filter",
+        )
+        metric = found.summary.metrics["exact_match"]
+        assert (metric.mean, metric.n_scored, metric.n_na) == (0.8, 5, 0)
+
+
+@pytest.mark.parametrize(
+    ("cut", "output_step", "status"),
+    [
+        ("ask", None, "truncated"),
+        ("last", None, "truncated"),
+        ("side", None, "ok"),
+        ("side", "side", "truncated"),
+        ("ask", "side", "ok"),
+        (None, None, "ok"),
+    ],
+)
+def test_an_answer_from_a_reply_that_was_cut_is_truncated(
+    cut: str | None, output_step: str | None, status: str
+) -> None:
+    steps = [
+        record("side", text="s", model="m"),
+        record("ask", text="a", model="m"),
+        record("last", text="a"),
+    ]
+    said = [RunWarning(code="truncated", message="cut at 9 tokens", step=cut)] if cut else []
+    others = [RunWarning(code="model_mismatch", message="another model", step="ask")]
+    answer = answer_of_run(
+        target(output_step=output_step), result(*steps, warnings=[*others, *said])
+    )
+    assert answer.status == status
+    assert (answer.finish_reason == "max_tokens") is (status == "truncated")
 
 
 def test_a_run_that_failed_outside_of_its_steps_has_the_code_of_the_run() -> None:
