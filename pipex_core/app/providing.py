@@ -33,7 +33,8 @@ class Providing:
     @property
     def identity(self) -> str:
         """Who answers, as part of a target's identity: other rules or another cassette, other answers."""
-        file = {"mock": self.mock_responses, "replay": self.cassette}.get(self.kind)
+        rules = self.mock_responses
+        file = {"mock": rules, "mixed": rules, "replay": self.cassette}.get(self.kind)
         if file is None:
             return self.kind
         return f"{self.kind}:{short(digest_bytes(read_text(file).encode()))}"
@@ -52,23 +53,4 @@ def providing_of(settings: Settings, **options: str | None) -> Providing:
         cassette=options.get("cassette"),
         record=options.get("record"),
         chosen=kind is not None,
-    )
-
-
-def _client(
-    made: "Answerers", settings: Settings, prices: PriceTable, rng: random.Random, *, hold_s: float
-) -> LlmClient:
-    return LlmClient(
-        providers=made.providers,
-        clock=made.clock,
-        rng=rng,
-        prices=prices,
-        limits=Limits(
-            max_connections=settings.max_connections,
-            rpm=settings.rpm,
-            tpm=settings.tpm,
-            max_retry_after_s=settings.max_retry_after_s,
-            hold_s=hold_s,
-        ),
-        cache=BlobCallCache(LocalBlobs(Path(".pipex") / "cache")),
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pipex_core.adapters.bash import ConfinedBash
+from pipex_core.adapters.call_cache import BlobCallCache
 from pipex_core.adapters.local import RandomIds, SystemClock, VirtualClock
 from pipex_core.adapters.local_files import LocalBlobs, LocalJournals
 from pipex_core.adapters.mock import MockProvider
@@ -35,6 +36,8 @@ from pipex_core.engine.services import (
 )
 from pipex_core.errors import ConfigError
 from pipex_core.jsonvalue import Json
+from pipex_core.llm.client import LlmClient
+from pipex_core.llm.guard import Limits
 from pipex_core.llm.mock_rules import Rules, rules_of
 from pipex_core.llm.prices import PriceTable
 from pipex_core.llm.provider import Provider
@@ -203,6 +206,25 @@ def build_services(  # noqa: PLR0913 - what a process brings along, all named
         commands=_commands(settings),
         watchers=_watchers(on_delta),
         redact=Redactor(secrets=settings.secrets()).text,
+    )
+
+
+def _client(
+    made: "Answerers", settings: Settings, prices: PriceTable, rng: random.Random, *, hold_s: float
+) -> LlmClient:
+    return LlmClient(
+        providers=made.providers,
+        clock=made.clock,
+        rng=rng,
+        prices=prices,
+        limits=Limits(
+            max_connections=settings.max_connections,
+            rpm=settings.rpm,
+            tpm=settings.tpm,
+            max_retry_after_s=settings.max_retry_after_s,
+            hold_s=hold_s,
+        ),
+        cache=BlobCallCache(LocalBlobs(Path(".pipex") / "cache")),
     )
 
 
