@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from pipex_core.errors import ConfigError
 from pipex_core.evals.arms import arm_of
 from pipex_core.evals.carry import CarryIndex
+from pipex_core.evals.columns import column_of, holds
 from pipex_core.evals.compare import flips
 from pipex_core.evals.findings import FlipText
 from pipex_core.evals.judged import Judged
@@ -17,7 +18,7 @@ from pipex_core.evals.manifest import metric_facts_from
 from pipex_core.evals.outcome import outcome_of
 from pipex_core.evals.publication import Place, places, read_files, read_manifest
 from pipex_core.evals.summary import summary_of
-from pipex_core.evals.table import TableName, from_parquet, schema
+from pipex_core.evals.table import TableName, empty, from_parquet, schema
 from pipex_core.jsonvalue import Json
 from pipex_core.ports import BlobStore
 from pipex_core.registry import similar
@@ -106,8 +107,9 @@ class Archive:
             from_parquet(name, data, columns=columns)
             for data in read_files(self._blobs, manifest, name)
         ]
-        empty = schema(name).empty_table()
-        return pa.concat_tables(parts) if parts else empty.select(columns or empty.column_names)
+        if parts:
+            return pa.concat_tables(parts)
+        return empty(name).select(columns or schema(name).names)
 
     def load(self, place: Place) -> Stored:
         """A run with everything that a comparison, a gate or a report needs."""
@@ -167,9 +169,9 @@ def outputs_of(
     responses: pa.Table, case_ids: Iterable[str]
 ) -> Mapping[str, tuple[str | None, str | None]]:
     """Output and reference of some cases, of their first repeat."""
-    wanted = pa.array(list(case_ids), pa.string())
+    wanted = column_of(list(case_ids), pa.string())
     chosen = pc.and_(
-        pc.is_in(responses["case_id"].cast(pa.string()), wanted), pc.equal(responses["repeat"], 0)
+        pc.is_in(responses["case_id"].cast(pa.string()), wanted), holds(responses["repeat"], 0)
     )
-    columns = responses.filter(chosen).select(("case_id", "output", "expected")).to_pylist()
+    columns = responses.select(("case_id", "output", "expected")).filter(chosen).to_pylist()
     return {row["case_id"]: (row["output"], row["expected"]) for row in columns}

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipex_core.evals.columns import holds, values_of
 from pipex_core.evals.results import ScoreState, passes, state_of
 from pipex_core.evals.suite import Reducer
 from pipex_core.jsonvalue import Json, parse
@@ -180,9 +181,10 @@ def slices_of(arm: Arm, by: str, *, min_slice: int = 30) -> Mapping[str, Sequenc
 def _cases(
     responses: pa.Table,
 ) -> tuple[list[CaseFacts], Mapping[str, Mapping[int, str]]]:
-    kept = responses.filter(pc.invert(responses["quarantined"]))
     names = ("case_id", "repeat", "class", "case_hash", "weight", "cluster_id", "tags", "split")
-    columns = [kept[name].to_pylist() for name in (*names, "slices")]
+    narrow = responses.select((*names, "slices"))  # the texts are most of a table
+    kept = narrow.filter(pc.invert(responses["quarantined"]))
+    columns = [values_of(column) for column in kept.columns]
     classes: dict[str, dict[int, str]] = {}
     cases: list[CaseFacts] = []
     for case_id, repeat, word, case_hash, weight, cluster, tags, split, slices in zip(
@@ -210,11 +212,11 @@ _ScoreRow = tuple[str, int, str, str | None, float | None, float | None]
 
 def _score_rows(scores: pa.Table) -> Mapping[str, Sequence[_ScoreRow]]:
     """(case, repeat, status, code, score, threshold) by metric: rows of cases, without submetrics."""
-    level = pc.equal(scores["level"].cast(pa.string()), "case")
-    kept = scores.filter(pc.and_(level, pc.is_null(scores["submetric"])))
+    level = holds(scores["level"], "case")
     names = ("metric", "case_id", "repeat", "status", "code", "score", "threshold")
+    kept = scores.select(names).filter(pc.and_(level, pc.is_null(scores["submetric"])))
     found: dict[str, list[_ScoreRow]] = defaultdict(list)
-    for metric, *row in zip(*(kept[name].to_pylist() for name in names), strict=True):
+    for metric, *row in zip(*map(values_of, kept.columns), strict=True):
         found[metric].append(tuple(row))
     return found
 

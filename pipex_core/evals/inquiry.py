@@ -12,7 +12,7 @@ from pipex_core.evals.pipeline import PipelineTarget, Surroundings, ask_pipeline
 from pipex_core.evals.recorded import RecordedTarget
 from pipex_core.evals.respond import Ask, Lookup, Unit
 from pipex_core.evals.target import Asking, PromptTarget, ask_model
-from pipex_core.llm.client import NullCallLog
+from pipex_core.llm.client import CachePolicy, NullCallLog
 from pipex_core.llm.cost import Ledger
 from pipex_core.llm.limits import RetryPolicy
 from pipex_core.llm.provider import CallLog
@@ -95,8 +95,10 @@ class _ModelInquiry:
         self._ledger = ledger
         self._sink = sink
         provider = services.client.providers.get(target.provider)
-        # Calls that cost nothing are journalled with their row: half the syncs, and nothing to lose.
-        self._journal = journal if provider is not None and provider.billable else None
+        # Calls that cost nothing are journalled with their row and are not cached: nothing can be lost.
+        billable = provider is not None and provider.billable
+        self._journal = journal if billable else None
+        self._cache: CachePolicy = job.options.cache if billable else "off"
         self._retry = RetryPolicy(max_retries=services.settings.get("max_retries", 3))
 
     async def ask(self, unit: Unit, attempt: int) -> Answer:
@@ -110,7 +112,7 @@ class _ModelInquiry:
             ledger=self._ledger,
             retry=self._retry,
             sink=self._sink,
-            cache=self._job.options.cache,
+            cache=self._cache,
             deadline=None if timeout_s is None else clock.monotonic() + timeout_s,
         )
         answer = await ask_model(self._target, unit.case, unit.repeat, asking)

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipex_core.evals.arms import Arm, arm_of
+from pipex_core.evals.columns import column_of, holds, values_of
 from pipex_core.evals.compare import Comparison, compare
 from pipex_core.evals.gate import judge
 from pipex_core.evals.job import EvalJob
@@ -85,22 +86,20 @@ def judged_of(found: Judgement) -> Judged:
 def passed_filled_in(responses: pa.Table, scores: pa.Table) -> pa.Table:
     """The responses with ``passed``: what their required metrics with a threshold say together."""
     flags: dict[tuple[str, int], list[tuple[bool | None, float | None]]] = {}
-    of_cases = pc.equal(scores["level"].cast(pa.string()), "case")
-    heads = scores.filter(
+    of_cases = holds(scores["level"], "case")
+    names = ("case_id", "repeat", "passed", "threshold")
+    heads = scores.select(names).filter(
         pc.and_(pc.and_(scores["required"], of_cases), pc.is_null(scores["submetric"]))
     )
-    names = ("case_id", "repeat", "passed", "threshold")
-    for case_id, repeat, passed, threshold in zip(
-        *(heads[name].to_pylist() for name in names), strict=True
-    ):
+    for case_id, repeat, passed, threshold in zip(*map(values_of, heads.columns), strict=True):
         flags.setdefault((case_id, repeat), []).append((passed, threshold))
-    columns = (responses[name].to_pylist() for name in ("case_id", "repeat", "class"))
+    columns = (values_of(responses[name]) for name in ("case_id", "repeat", "class"))
     values = [
         verdict_of_response(flags.get((case_id, repeat), ()), response_class=word)
         for case_id, repeat, word in zip(*columns, strict=True)
     ]
     place = responses.schema.get_field_index("passed")
-    return responses.set_column(place, responses.schema.field(place), pa.array(values, pa.bool_()))
+    return responses.set_column(place, responses.schema.field(place), column_of(values, pa.bool_()))
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> pa.Table:

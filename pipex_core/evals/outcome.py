@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipex_core.evals.answers import fatal_codes
+from pipex_core.evals.columns import holds, values_of
 from pipex_core.evals.results import RunStatus, is_open
 from pipex_core.evals.summary import Summary
 from pipex_core.evals.verdict import Verdict
@@ -31,7 +32,7 @@ class Outcome:
 
 def outcome_of(responses: pa.Table, scores: pa.Table) -> Outcome:
     """The outcome that the rows tell, whoever computed them."""
-    missing = pc.sum(pc.equal(_text(responses["class"]), "missing")).as_py() or 0
+    missing = pc.sum(holds(responses["class"], "missing")).as_py() or 0
     codes = set(pc.unique(_text(responses["error_code"])).to_pylist())
     n_open = int(missing) + _open_scores(scores)
     if "stopped_fatal" in codes:
@@ -83,8 +84,7 @@ def missed_thresholds(summary: Summary) -> list[str]:
 
 def _open_scores(scores: pa.Table) -> int:
     """Metrics without final score on answers that are there."""
-    unscored = scores.filter(pc.equal(_text(scores["status"]), "unscored"))
-    codes = _text(unscored["code"]).to_pylist()
+    codes = values_of(scores["code"].filter(holds(scores["status"], "unscored")))
     return sum(
         code not in ("not_run", "budget") and is_open(status="unscored", code=code)
         for code in codes

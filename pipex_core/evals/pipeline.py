@@ -13,19 +13,20 @@ from pipex_core.engine.timing import within
 from pipex_core.errors import PipexError, Problem
 from pipex_core.evals.answers import Answer, failed, status_of
 from pipex_core.evals.suite import Case
+from pipex_core.expressions.template import has_template
 from pipex_core.expressions.values import to_text
 from pipex_core.jsonvalue import Json, compact, digest
 from pipex_core.llm.cost import Ledger
 from pipex_core.spec.inputs import bind_inputs
+from pipex_core.spec.names import steps_in
 from pipex_core.spec.plan import Plan
 from pipex_core.telemetry import EventKind, EventSink
 
 wrappers = frozenset({"iteration_failed", "task_failed"})
 # The clock, tools that reach outside, and steps that remember earlier cases. Found by their words, so
-# that a text which only mentions one is at worst answered anew.
+# that a text which only mentions one is at worst answered anew; the names of the run are found as names.
 _outside = re.compile(
     r"\b(?:now|date)\s*\("
-    r"|\{\{[^}]*(?<!\.)\b(?:timestamp|date|run_id|execution_id|run\.\w+)\b"
     r"|\b(?:Bash|WebFetch|WebSearch)\b"
     r"|\"type\":\"claude_session\"|\bsession_id\b"
 )
@@ -42,6 +43,7 @@ class PipelineTarget:
         model: Replaces the model of every model step that is not pinned; None leaves them.
         inputs: Inputs that are the same for all cases.
         options: Further options of the run by name.
+        files: Path to SHA-256 of each file that prompts name; None for one that cannot be read.
         provider: Which providers answer: ``live``, ``mock``, ``replay``.
     """
 
@@ -51,6 +53,7 @@ class PipelineTarget:
     model: str | None = None
     inputs: Mapping[str, Json] = field(default_factory=dict)
     options: Mapping[str, Json] = field(default_factory=dict)
+    files: Mapping[str, str | None] = field(default_factory=dict)
     provider: str = "mock"
     name: str | None = None
     kind: Literal["pipeline"] = "pipeline"
@@ -68,7 +71,11 @@ class PipelineTarget:
     @property
     def bindings(self) -> Mapping[str, Json]:
         """What is bound, for people."""
-        bound = {"model": self.model, "inputs": dict(self.inputs), **self.options}
+        bound = {
+            "model": self.model,
+            "inputs": dict(self.inputs),
+            "options": dict(self.options),
+        }
         return {name: value for name, value in bound.items() if value is not None and value != {}}
 
     @property
@@ -81,6 +88,7 @@ class PipelineTarget:
             "output_step": self.output_step,
             "input_name": self.input_name,
             "bindings": dict(self.bindings),
+            "files": dict(self.files),
             "provider": self.provider,
         }
 
@@ -92,7 +100,8 @@ class PipelineTarget:
     @property
     def is_hermetic(self) -> bool:
         """Whether equal inputs may be answered from an earlier run: no clock, no shell, no session."""
-        return not any(_outside.search(text) for text in _texts(self.plan))
+        is_of_run = any(plan.reads_run for plan in _plans(self.plan))
+        return not is_of_run and not any(_outside.search(text) for text in _texts(self.plan))
 
     def inputs_of(self, case: Case) -> dict[str, Json]:
         """What a case gives to the run: a map by name, a text to one input.
@@ -320,14 +329,36 @@ def _codes(value: Json) -> Iterator[str]:
 
 
 def _texts(plan: Plan) -> Iterator[str]:
-    """Everything that is written in the steps of a plan and of its children, as JSON."""
-    waiting = [step.spec for step in plan.steps]
-    while waiting:
-        step = waiting.pop()
-        yield compact({"type": step.type, **step.fields})
-        waiting += [inner for block in step.blocks.values() for inner in block]
+    """Everything that is read in a plan and its children: steps, outputs and variables, as JSON."""
+    for one in _plans(plan):
+        yield compact({name: one.spec.get(name) for name in ("outputs", "variables")})
+        for step in steps_in(one.spec.steps):
+            yield compact({"type": step.type, **step.fields})
+
+
+def _plans(plan: Plan) -> Iterator[Plan]:
+    """A plan and its children, theirs included."""
+    yield plan
     for child in plan.children.values():
-        yield from _texts(child)
+        yield from _plans(child)
+
+
+def literal_files(plan: Plan) -> list[str]:
+    """Paths of the files that prompts name as they stand, those of child pipelines too; sorted."""
+    steps = [step.fields for one in _plans(plan) for step in steps_in(one.spec.steps)]
+    return sorted(set(_literal_files(steps)))
+
+
+def _literal_files(value: Json) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        path = value.get("path")
+        if value.get("type") == "file" and isinstance(path, str) and not has_template(path):
+            yield path
+        for inner in value.values():
+            yield from _literal_files(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _literal_files(inner)
 
 
 def _parts(record: StepRecord | None) -> tuple[str | None, Json]:

@@ -14,6 +14,7 @@ details_shown = 10
 text_shown = 2_000
 
 Align = Literal["left", "right"]
+Part = Literal["rules", "comparison", "flips", "metrics", "warnings", "other"]
 thousands, millions_of_millions = 1e3, 1e12
 
 
@@ -39,9 +40,14 @@ class Detail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """One part of a report; at least one of its contents is there."""
+    """One part of a report; at least one of its contents is there.
+
+    Attributes:
+        part: What it is about, for formats that draw more than its lines and table.
+    """
 
     title: str
+    part: Part = "other"
     lines: Sequence[str] = ()
     grid: Grid | None = None
     details: Sequence[Detail] = ()
@@ -151,11 +157,16 @@ def inline(text: str) -> str:
 
 def block(text: str) -> str:
     """Text of several lines as preformatted HTML, cut in its middle when it is long."""
-    if len(text) > text_shown:
-        half = text_shown // 2
-        text = f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
-    lines = [inline(line) for line in text.splitlines()]
+    lines = [inline(line) for line in cut(text).splitlines()]
     return f"<pre>{'&#10;'.join(lines)}</pre>"
+
+
+def cut(text: str) -> str:
+    """The text; a long one without its middle, which a visible mark stands for."""
+    if len(text) <= text_shown:
+        return text
+    half = text_shown // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
 
 
 def _markdown(section: Section, *, details: bool) -> str:

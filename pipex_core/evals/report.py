@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pipex_core.evals.compare import Comparison
 from pipex_core.evals.findings import Findings, failure_rows, warning_lines
+from pipex_core.evals.gatefile import paired_kinds
 from pipex_core.evals.rendering import Detail, Grid, Report, Section, interval, number, percent
 from pipex_core.evals.summary import MetricSummary
 from pipex_core.evals.verdict import RuleResult, sentence
@@ -45,8 +46,6 @@ def verdict_report(found: Findings) -> Report:
 
 def comparison_grid(rows: Iterable[Comparison]) -> Grid:
     """Runs compared, worse things first."""
-    order = {"worse": 0, "cannot_tell": 1, "better": 2}
-    ordered = sorted(rows, key=lambda row: order.get(row.outcome, 1))
     return Grid(
         header=[
             ("metric", "left"),
@@ -71,9 +70,31 @@ def comparison_grid(rows: Iterable[Comparison]) -> Grid:
                 number(row.p_adj),
                 _says(row),
             ]
-            for row in ordered
+            for row in worse_first(rows)
         ],
     )
+
+
+def worse_first(rows: Iterable[Comparison]) -> list[Comparison]:
+    """Comparisons in the order of a report."""
+    order = {"worse": 0, "cannot_tell": 1, "better": 2}
+    return sorted(rows, key=lambda row: order.get(row.outcome, 1))
+
+
+def failing_first(rules: Iterable[RuleResult]) -> list[RuleResult]:
+    """Rules in the order of a report."""
+    order = {"FAIL": 0, "INCOMPLETE": 1, "INCONCLUSIVE": 2, "PASS": 3}
+    return sorted(rules, key=lambda rule: order[rule.outcome])
+
+
+def displayed(rows: Iterable[Comparison]) -> list[Comparison]:
+    """The comparisons that are no rule of a gate."""
+    return [row for row in rows if row.rule_id is None]
+
+
+def missed_first(metrics: Iterable[MetricSummary]) -> list[MetricSummary]:
+    """Metrics in the order of a report: those whose mean misses their threshold come first."""
+    return sorted(metrics, key=lambda one: one.facts.reached_by(one.mean) is not False)
 
 
 def _headline(found: Findings) -> str:
@@ -92,15 +113,13 @@ def _headline(found: Findings) -> str:
 
 def _warnings(found: Findings) -> Section | None:
     lines = warning_lines(found)
-    return Section(title="Read this first", lines=lines) if lines else None
+    return Section(title="Read this first", part="warnings", lines=lines) if lines else None
 
 
 def _rules(found: Findings) -> Section | None:
     verdict = found.judgement.verdict
     if verdict is None:
         return None
-    order = {"FAIL": 0, "INCOMPLETE": 1, "INCONCLUSIVE": 2, "PASS": 3}
-    rules = sorted(verdict.rules, key=lambda rule: order[rule.outcome])
     grid = Grid(
         header=[
             ("outcome", "left"),
@@ -117,10 +136,10 @@ def _rules(found: Findings) -> Section | None:
                 _demand(rule),
                 _found(rule),
             ]
-            for rule in rules
+            for rule in failing_first(verdict.rules)
         ],
     )
-    return Section(title="Rules of the gate", grid=grid)
+    return Section(title="Rules of the gate", part="rules", grid=grid)
 
 
 def _demand(rule: RuleResult) -> str:
@@ -143,7 +162,8 @@ def _demand(rule: RuleResult) -> str:
 def _found(rule: RuleResult) -> str:
     row = rule.row
     parts = []
-    if row.diff is not None:
+    # The interval of a threshold is one of the mean, in the unit of the metric.
+    if row.diff is not None and row.kind in paired_kinds:
         parts.append(f"difference {row.diff:+.3g} {interval(row.ci_low, row.ci_high)}")
     elif row.mean_b is not None:
         parts.append(f"{number(row.mean_b)} {interval(row.ci_low, row.ci_high)}".rstrip(" -"))
@@ -155,11 +175,11 @@ def _found(rule: RuleResult) -> str:
 
 
 def _comparison(found: Findings) -> Section | None:
-    rows = [row for row in found.judgement.comparisons if row.rule_id is None]
+    rows = displayed(found.judgement.comparisons)
     if not rows:
         return None
     title = f"Compared with {rows[0].baseline_run_id}"
-    return Section(title=title, grid=comparison_grid(rows))
+    return Section(title=title, part="comparison", grid=comparison_grid(rows))
 
 
 def _says(row: Comparison) -> str:
@@ -189,12 +209,10 @@ def _flips(found: Findings) -> Section | None:
         for flip in found.flips[:most_flips]
     ]
     line = f"{counts[False]} cases passed before and fail now, {counts[True]} the other way round."
-    return Section(title="Cases that changed sides", lines=[line], details=details)
+    return Section(title="Cases that changed sides", part="flips", lines=[line], details=details)
 
 
 def _metrics(found: Findings) -> Section:
-    metrics = found.judgement.summary.metrics
-    ordered = sorted(metrics.values(), key=lambda one: one.facts.reached_by(one.mean) is not False)
     grid = Grid(
         header=[
             ("metric", "left"),
@@ -207,9 +225,9 @@ def _metrics(found: Findings) -> Section:
             ("n/a", "right"),
             ("bounds", "right"),
         ],
-        rows=[_metric_row(one) for one in ordered],
+        rows=[_metric_row(one) for one in missed_first(found.judgement.summary.metrics.values())],
     )
-    return Section(title="Metrics", grid=grid)
+    return Section(title="Metrics", part="metrics", grid=grid)
 
 
 def _metric_row(one: MetricSummary) -> list[str]:

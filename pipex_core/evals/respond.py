@@ -23,7 +23,7 @@ from pipex_core.evals.table import joined, response_batch
 from pipex_core.jsonvalue import Json
 from pipex_core.ports import Clock
 
-rows_per_batch = 2_000
+rows_per_batch = 1_000
 rows_per_sync = 50
 small_characters = 8_192  # in JSON at most six bytes each, well below what the journal keeps inline
 first_calls = 5  # an unreachable host shows in the first calls; later it is an outage

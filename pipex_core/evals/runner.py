@@ -17,6 +17,7 @@ from pipex_core.engine.services import Services
 from pipex_core.errors import ConfigError
 from pipex_core.evals.answers import Answer
 from pipex_core.evals.carry import CarryIndex
+from pipex_core.evals.columns import lean_memory
 from pipex_core.evals.inquiry import source_of
 from pipex_core.evals.job import EvalJob
 from pipex_core.evals.judgement import (
@@ -48,7 +49,8 @@ from pipex_core.telemetry import RunEvents
 no_carry = CarryIndex()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+# No repr: asyncio writes that of a task's result when it looks for its signal handler, tables and all.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class EvalRun:
     """A finished evaluation.
 
@@ -224,41 +226,64 @@ async def evaluate(
         StoreError: The journal or the results could not be written.
     """
     watching = watch(job, services)
-    clock = services.clock
     journal = open_journal(
         services.journals,
         job.run_id,
-        clock=clock,
+        clock=services.clock,
         faults=services.faults,
         hold=services.hold,
     )
     status: str | None = None
     try:
-        started_at, started = clock.now(), clock.monotonic()
         check_resume(job, journal)
         journal.start(header_of(job, services))
         watching.events.emit("eval_started", data=_start_facts(job))
-        responses = await respond(job, services, journal=journal, carry=carry, watching=watching)
-        with services.hold():
-            # Scoring is computation: it must not keep the loop from its calls and its journal.
-            scores = await asyncio.to_thread(
-                score, job, responses.table, carried=carry.scores, progress=watching.progress
-            )
-            judgement = await asyncio.to_thread(_judged, job, responses.table, scores)
-            around = Circumstances(
-                started_at=started_at,
-                finished_at=clock.now(),
-                duration_ms=round((clock.monotonic() - started) * 1000),
-                environment=environment,
-            )
-            run = await asyncio.to_thread(
-                publish_run, job, responses.table, scores, judgement, around=around, blobs=blobs
+        with lean_memory():
+            run = await _phases(
+                job, services, journal, watching, _Around(blobs, carry, environment)
             )
         status = run.status
         watching.events.emit("eval_finished", data=_end_facts(run))
         return run
     finally:
         await journal.close(status)
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    blobs: BlobStore
+    carry: CarryIndex
+    environment: Environment
+
+
+async def _phases(
+    job: EvalJob, services: Services, journal: Journal, watching: Watch, around: _Around
+) -> EvalRun:
+    """Respond, score, judge and publish."""
+    clock = services.clock
+    started_at, started = clock.now(), clock.monotonic()
+    responses = await respond(job, services, journal=journal, carry=around.carry, watching=watching)
+    with services.hold():
+        # Scoring is computation: it must not keep the loop from its calls and its journal.
+        scores = await asyncio.to_thread(
+            score, job, responses.table, carried=around.carry.scores, progress=watching.progress
+        )
+        judgement = await asyncio.to_thread(_judged, job, responses.table, scores)
+        circumstances = Circumstances(
+            started_at=started_at,
+            finished_at=clock.now(),
+            duration_ms=round((clock.monotonic() - started) * 1000),
+            environment=around.environment,
+        )
+        return await asyncio.to_thread(
+            publish_run,
+            job,
+            responses.table,
+            scores,
+            judgement,
+            around=circumstances,
+            blobs=around.blobs,
+        )
 
 
 def check_resume(job: EvalJob, journal: Journal) -> None:

@@ -28,8 +28,8 @@ from pipex_core.metrics.contract import (
 from pipex_core.metrics.entries import Entry
 from pipex_core.metrics.scoring import corpus_value, passed, score_item
 
-rows_per_batch = 8_000
-responses_per_read = 2_000
+rows_per_batch = 4_000
+responses_per_read = 1_000
 query_fields = ("question", "query", "input")
 
 Stored = Callable[[str], Sequence[Mapping[str, Json]] | None]

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipex_core.evals.arms import Arm, MetricArm, MetricFacts, slices_of
+from pipex_core.evals.columns import holds, values_of
 from pipex_core.jsonvalue import Json, digest
 from pipex_core.stats.estimates import (
     Estimate,
@@ -259,10 +260,10 @@ def _bounds(
 
 
 def _totals(arm: Arm, responses: pa.Table, scores: pa.Table) -> Totals:
-    classes = Counter(responses["class"].cast(pa.string()).to_pylist())
-    cache = responses["cache"].cast(pa.string())
-    own = responses.filter(pc.equal(cache, "miss"))
-    quarantined = pc.unique(responses.filter(responses["quarantined"])["case_id"])
+    classes = Counter(values_of(responses["class"]))
+    sums = responses.select(("calls", "input_tokens", "output_tokens", "cost_nanousd"))
+    own = sums.filter(holds(responses["cache"], "miss"))
+    quarantined = pc.unique(responses["case_id"].filter(responses["quarantined"]))
     decided = [i for i, passed in enumerate(arm.passed) if passed is not None]
     rate = _estimate(arm, decided, [float(bool(arm.passed[i])) for i in decided], Scale())
     latencies = responses["latency_ms"].drop_null().to_pylist()
@@ -274,12 +275,12 @@ def _totals(arm: Arm, responses: pa.Table, scores: pa.Table) -> Totals:
         n_ok=classes["observed"],
         n_failed=classes["target_failure"],
         n_missing=classes["missing"],
-        n_carried=cache.to_pylist().count("carried"),
+        n_carried=pc.sum(holds(responses["cache"], "carried")).as_py() or 0,
         n_passed=arm.passed.count(True),
         n_case_failed=arm.passed.count(False),
         n_undetermined=arm.passed.count(None) - missing,
         n_cases_missing=missing,
-        statuses=dict(sorted(Counter(responses["status"].cast(pa.string()).to_pylist()).items())),
+        statuses=dict(sorted(Counter(values_of(responses["status"])).items())),
         pass_rate=rate.mean if rate else None,
         pass_interval=rate.interval if rate else None,
         calls=_sum(own, "calls"),

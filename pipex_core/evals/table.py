@@ -13,11 +13,13 @@ from functools import cache
 from operator import attrgetter
 from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipex_core.errors import StoreError
+from pipex_core.evals.columns import column_of
 from pipex_core.evals.results import ResponseRow, ScoreRow
 from pipex_core.jsonvalue import canonical, compact, digest
 
@@ -26,6 +28,7 @@ TableName = Literal["runs", "responses", "scores", "calls", "comparisons"]
 schema_name = "results/1"
 rows_per_group = 16_384
 rows_per_part = 1_000_000
+rows_per_digest = 2_048  # at once in memory; of no influence on the digest
 
 # name:type, ``?`` nullable. D is a dictionary of strings, json canonical JSON text.
 _tokens = (
@@ -124,6 +127,12 @@ def schema(name: TableName) -> pa.Schema:
     )
 
 
+def empty(name: TableName) -> pa.Table:
+    """The table without a row."""
+    # ``Schema.empty_table`` imports pandas, as ``pa.array`` does.
+    return pa.Table.from_batches([], schema(name))
+
+
 def response_batch(rows: Sequence[ResponseRow]) -> pa.Table:
     """The rows as a table, in their order; the row objects can be dropped after it."""
     return _from_columns("responses", _getters("responses"), rows)
@@ -146,7 +155,7 @@ def record_batch(name: TableName, records: Sequence[Mapping[str, Any]]) -> pa.Ta
 
 def joined(name: TableName, batches: Iterable[pa.Table]) -> pa.Table:
     """All batches as one table, sorted by the table's key, whatever order they came in."""
-    whole = pa.concat_tables([schema(name).empty_table(), *batches])
+    whole = pa.concat_tables([empty(name), *batches])
     whole = whole.unify_dictionaries()
     keys = _order[name]
     if not keys or whole.num_rows <= 1:
@@ -161,7 +170,10 @@ def joined(name: TableName, batches: Iterable[pa.Table]) -> pa.Table:
         ),
         sort_keys=[(key, "ascending") for key in keys],
     )
-    return whole.take(order).combine_chunks()
+    places = np.frombuffer(order.buffers()[1], np.uint64, len(order))
+    if not np.array_equal(places, np.arange(len(order))):
+        whole = whole.take(order)
+    return whole.combine_chunks()
 
 
 def to_parquet(table: pa.Table, *, metadata: Mapping[str, str] | None = None) -> bytes:
@@ -196,7 +208,9 @@ def from_parquet(name: TableName, data: bytes, *, columns: Sequence[str] | None 
         StoreError: ``damaged_file``, or ``schema_too_new`` for another major version.
     """
     try:
-        file = pq.ParquetFile(io.BytesIO(data))
+        # Neither a Python file object nor Arrow's threads: together they may abort the process at its
+        # end (https://github.com/apache/arrow/issues/34314), and then its exit code is lost.
+        file = pq.ParquetFile(pa.BufferReader(data))
         found = (file.schema_arrow.metadata or {}).get(b"pipex.schema", b"").decode()
         if found and found != schema_name:
             raise StoreError(
@@ -204,7 +218,7 @@ def from_parquet(name: TableName, data: bytes, *, columns: Sequence[str] | None 
             )
         present = set(file.schema_arrow.names)
         read = None if columns is None else [one for one in columns if one in present]
-        return upcast(name, file.read(columns=read), columns=columns)
+        return upcast(name, file.read(columns=read, use_threads=False), columns=columns)
     except (pa.ArrowException, OSError) as exc:
         raise StoreError(f"not a readable Parquet file: {exc}", code="damaged_file") from exc
 
@@ -300,7 +314,7 @@ def _from_columns(
     wanted = schema(name)
     arrays = []
     for field in wanted:
-        array = pa.array(list(map(getters[field.name], rows)), field.type)
+        array = column_of(list(map(getters[field.name], rows)), field.type)
         if array.null_count and not field.nullable:
             raise StoreError(f"a row of {name} has no {field.name}", code="bad_row")
         arrays.append(array)
@@ -310,7 +324,9 @@ def _from_columns(
 def _sortable(column: pa.ChunkedArray, *, absent: str) -> pa.ChunkedArray:
     """Plain values: Arrow does not sort tables by dictionaries."""
     text = pa.types.is_dictionary(column.type) or pa.types.is_string(column.type)
-    return pc.fill_null(column.cast(pa.string()), absent) if text else column
+    if not text:
+        return column
+    return pc.coalesce(column.cast(pa.string()), column_of([absent], pa.string())[0])
 
 
 def _cast(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
@@ -328,7 +344,7 @@ def _column_digest(column: pa.ChunkedArray) -> str:
     running = hashlib.sha256()
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    for start in range(0, len(column), rows_per_group):
-        values = column.slice(start, rows_per_group).to_pylist()
+    for start in range(0, len(column), rows_per_digest):
+        values = column.slice(start, rows_per_digest).to_pylist()
         running.update(f"{compact(values)[1:-1]},".encode("utf-8", "surrogatepass"))
     return running.hexdigest()

@@ -39,6 +39,7 @@ class TargetSources:
         base_urls: Provider to the address that its calls go to, or what stands for it.
         default_model: Of prompt targets that name none, or None.
         timeout_s: Of one call.
+        file_digests: Path to digest of each file that prompts of a plan name, for the run's options.
     """
 
     load_plan: Callable[[str], Plan]
@@ -49,6 +50,9 @@ class TargetSources:
     base_urls: Mapping[str, str] = field(default_factory=dict)
     default_model: str | None = None
     timeout_s: float = 300.0
+    file_digests: Callable[[Plan, Mapping[str, Json]], Mapping[str, str | None]] = (
+        lambda _plan, _options: {}
+    )
 
 
 def target_of(
@@ -104,8 +108,13 @@ def _pipeline(values: Mapping[str, Any], around: TargetSources) -> PipelineTarge
     options = {**bindings.get("defaults", {}), **values.get("options", {})}
     if "environment" in bindings:
         options["environment"] = bindings["environment"]
+    if "model" in options:
+        message = "the model is named beside the options: `model:` of the target or of its bindings"
+        raise SpecError([Problem(code="unknown_field", message=message, path="options.model")])
+    plan = around.load_plan(values["path"])
     return PipelineTarget(
-        plan=around.load_plan(values["path"]),
+        plan=plan,
+        files=around.file_digests(plan, options),
         output_step=values.get("output_step"),
         input_name=values.get("input_name"),
         model=None if model is None else resolve_model(model),

@@ -4,6 +4,7 @@ import asyncio
 import json
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -356,26 +357,33 @@ def test_recorded_answers_are_judged_without_a_call() -> None:
 
 def test_an_answer_of_the_call_cache_is_the_same_row_and_costs_nothing() -> None:
     cache = MemoryCallCache()
-
-    def cached() -> World:
-        world = World(answering())
-        client = LlmClient(
-            providers={"mock": world.provider},
-            clock=world.clock,
-            rng=Random(0),
-            prices=world.services.client.prices,
-            cache=cache,
-        )
-        return world.with_services(client=client)
-
-    first = run(job(), cached())
-    world = cached()
-    second = run(job(run_id="ev_2"), world)
+    made = partial(job, target=paid)
+    first = run(made(), cached(World(provider=Billed()), cache))
+    world = cached(World(provider=Billed()), cache)
+    second = run(made(run_id="ev_2"), world)
     assert world.provider.sent == []
     assert second.responses["cache"].to_pylist() == ["hit"] * 5
     assert second.row_digest == first.row_digest
     totals = second.summary.totals
-    assert (totals.cost_nanousd, totals.saved_nanousd, totals.calls) == (0, 5_000_000, 0)
+    # Five times 1 000 tokens in and 100 out at 1 and 5 USD per million.
+    assert (totals.cost_nanousd, totals.saved_nanousd, totals.calls) == (0, 7_500_000, 0)
+
+
+def test_answers_that_cost_nothing_are_not_cached() -> None:
+    cache = MemoryCallCache()
+    run(job(), cached(World(answering()), cache))
+    assert cache.entries == {}
+
+
+def cached(world: World, cache: MemoryCallCache) -> World:
+    client = LlmClient(
+        providers={world.provider.name: world.provider},
+        clock=world.clock,
+        rng=Random(0),
+        prices=world.services.client.prices,
+        cache=cache,
+    )
+    return world.with_services(client=client)
 
 
 def gated(**fields: Any) -> Any:
