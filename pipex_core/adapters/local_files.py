@@ -32,11 +32,22 @@ class LocalBlobs:
 
     Attributes:
         root: The folder. Everything below it belongs to the store.
+
+    Args:
+        durable: Whether a value outlives a power loss once it is stored. Without it a loss may leave a
+            value empty or torn: for what carries its digest and can be made again.
     """
 
-    def __init__(self, root: str | os.PathLike[str], *, faults: Faults | None = None) -> None:
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        *,
+        faults: Faults | None = None,
+        durable: bool = True,
+    ) -> None:
         self.root = Path(root)
         self._faults = faults
+        self._durable = durable
 
     def put(self, key: str, data: bytes) -> None:
         target = self._path(key)
@@ -48,7 +59,8 @@ class LocalBlobs:
             try:
                 try:
                     _write_all(descriptor, data)
-                    os.fsync(descriptor)
+                    if self._durable:
+                        os.fsync(descriptor)
                 finally:
                     os.close(descriptor)
                 self._hit("store.before_rename")
@@ -57,7 +69,8 @@ class LocalBlobs:
                 Path(temporary).unlink(missing_ok=True)
                 raise
             self._hit("store.after_rename")
-            _sync_folder(folder)
+            if self._durable:
+                _sync_folder(folder)
 
     def get(self, key: str) -> bytes:
         try:

@@ -224,7 +224,7 @@ def _client(
             max_retry_after_s=settings.max_retry_after_s,
             hold_s=hold_s,
         ),
-        cache=BlobCallCache(LocalBlobs(Path(".pipex") / "cache")),
+        cache=BlobCallCache(LocalBlobs(Path(".pipex") / "cache", durable=False)),
     )
 
 

@@ -13,6 +13,7 @@ from tests.fakes.blobs import BreakableBlobs
 
 makers: dict[str, Callable[[Path], BlobStore]] = {
     "local": lambda folder: LocalBlobs(folder / "blobs"),
+    "local, not durable": lambda folder: LocalBlobs(folder / "blobs", durable=False),
     "memory": lambda _: MemoryBlobs(),
     "breakable": lambda _: BreakableBlobs(),
 }
