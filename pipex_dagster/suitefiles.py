@@ -7,6 +7,7 @@ from pathlib import Path
 from pipex_core.app.pipelines import load_pipeline
 from pipex_core.app.project import ModelEntry, Project
 from pipex_core.app.suites import gate_of_suite, load_suite
+from pipex_core.app.targets import file_digests
 from pipex_core.app.wiring import metrics
 from pipex_core.errors import ConfigError
 from pipex_core.evals.gatefile import Gate, paired_kinds
@@ -16,6 +17,7 @@ from pipex_core.evals.preflight import Request, prepare
 from pipex_core.evals.suite import Suite
 from pipex_core.evals.target import PromptTarget, Target
 from pipex_core.jsonvalue import Json, digest, digest_bytes
+from pipex_dagster.resources import project_settings
 from pipex_dagster.translator import Layer
 
 # Raised when the engine or an adapter would ask the same target otherwise.
@@ -139,7 +141,10 @@ def _program(files: SuiteFiles, entry: ModelEntry) -> str:
     own = {key: value for key, value in data.items() if key not in ("id", "name", "model")}
     match data["kind"]:
         case "pipeline":
-            own["path"] = load_pipeline(files.root / str(data["path"])).digest
+            plan = load_pipeline(files.root / str(data["path"]))
+            options = data.get("options", {})
+            named = file_digests(plan, project_settings(str(files.root)), options)
+            own["path"] = [plan.digest, dict(named)]
         case "prompt":
             own.setdefault("prompt", files.suite.defaults.prompt)
         case _:

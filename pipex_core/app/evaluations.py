@@ -19,7 +19,7 @@ from pipex_core.app.requests import (
 from pipex_core.app.settings import Settings, read_settings
 from pipex_core.app.stored import baseline_of, find_run, open_archive
 from pipex_core.app.suites import gate_of_suite, load_gate, load_suite
-from pipex_core.app.targets import read_records, target_map, vendor_of
+from pipex_core.app.targets import file_digests, read_records, target_map, vendor_of
 from pipex_core.engine.services import Services
 from pipex_core.errors import Problem, SpecError
 from pipex_core.evals.archive import Archive
@@ -214,6 +214,7 @@ class Desk:
             provider=self.answerer,
             base_urls=self._base_urls(),
             default_model=self.settings.claude_model,
+            file_digests=lambda plan, options: file_digests(plan, self.settings, options),
         )
 
     @property
@@ -221,8 +222,12 @@ class Desk:
         """Who answers, as part of a pipeline target's identity."""
         urls = self._base_urls()
         addresses = [f"{name}={urls[name]}" for name in wiring.vendors if urls[name]]
-        if self.providing.kind in {"live", "mixed"} and addresses:
-            return f"{self.providing.kind}:{','.join(addresses)}"
+        if self.providing.kind == "mixed":
+            # Which vendors are live follows from the keys that are set, so it is said of each.
+            routed = [f"{name}={one}" for name, one in sorted(self.services.vendors.items())]
+            return ",".join([self.providing.identity, *routed, *addresses])
+        if self.providing.kind == "live" and addresses:
+            return f"live:{','.join(addresses)}"
         return self.providing.identity
 
     def _base_urls(self) -> dict[str, str]:

@@ -4,8 +4,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pipex_core.app.files import json_problem, read_text
-from pipex_core.errors import ConfigError, Problem, SpecError
-from pipex_core.jsonvalue import Json, parse
+from pipex_core.app.settings import Settings
+from pipex_core.app.wiring import open_workspace, run_settings
+from pipex_core.engine.execution import places_of
+from pipex_core.errors import ConfigError, Problem, SpecError, StepError
+from pipex_core.evals.pipeline import literal_files
+from pipex_core.jsonvalue import Json, digest_bytes, parse
+from pipex_core.ports import Workspace
+from pipex_core.spec.plan import Plan
 from pipex_core.spec.yaml_text import read_yaml
 
 target_fields = {"kind", "path", "model", "prompt"}
@@ -51,6 +57,29 @@ def _record(line: str, path: str, number: int) -> Mapping[str, Json]:
     except ValueError as exc:
         raise SpecError([json_problem(exc, path, line=number)]) from exc
     return value if isinstance(value, dict) else {"output": value}
+
+
+def file_digests(
+    plan: Plan, settings: Settings, options: Mapping[str, Json]
+) -> Mapping[str, str | None]:
+    """Path to SHA-256 of each file that prompts of a pipeline name; None for one that cannot be read.
+
+    Args:
+        plan: Of the pipeline.
+        settings: They say where files are, below the pipeline and its options.
+        options: Of the runs.
+    """
+    places = places_of(plan, options=options, settings=run_settings(settings))
+    workspace = open_workspace(places)
+    return {path: _digest_of(workspace, path) for path in literal_files(plan)}
+
+
+def _digest_of(workspace: Workspace, path: str) -> str | None:
+    try:
+        text = workspace.read_text(path, encoding="latin-1")  # any bytes are text in it
+    except StepError:
+        return None
+    return digest_bytes(text.encode("latin-1"))
 
 
 def target_map(word: str | Mapping[str, Json]) -> Json:

@@ -254,6 +254,29 @@ class Execution:
         )
 
 
+def places_of(
+    plan: Plan,
+    *,
+    options: Mapping[str, Json],
+    settings: Mapping[str, Json],
+    allowed: Sequence[str] = (),
+) -> Places:
+    """The folders of a run of a root plan: from its options, the workflow, its defaults, the settings."""
+    spec = plan.spec
+    file = spec.source.file
+
+    def folder(name: str) -> str:
+        layers = (options, spec.fields, spec.get("defaults", {}), settings)
+        return str(next((layer[name] for layer in layers if layer.get(name)), "."))
+
+    return Places(
+        workspace=folder("workspace_dir"),
+        output=folder("output_dir"),
+        beside=(posixpath.dirname(file) or ".") if file else None,
+        allowed=tuple(allowed),
+    )
+
+
 def execution_of(  # noqa: PLR0913 - a plan, what it runs with, and what it is part of
     plan: Plan,
     *,
@@ -275,17 +298,7 @@ def execution_of(  # noqa: PLR0913 - a plan, what it runs with, and what it is p
     spec = plan.spec
     limits = spec.get("resource_limits", {})
     file = spec.source.file
-
-    def folder(name: str) -> str:
-        layers = (options, spec.fields, spec.get("defaults", {}), services.settings)
-        return str(next((layer[name] for layer in layers if layer.get(name)), "."))
-
-    places = Places(
-        workspace=folder("workspace_dir"),
-        output=folder("output_dir"),
-        beside=(posixpath.dirname(file) or ".") if file else None,
-        allowed=tuple(allow_paths),
-    )
+    places = places_of(plan, options=options, settings=services.settings, allowed=allow_paths)
     most = StepLimit(limits.get("max_total_steps", most_steps), is_of_run=True)
     return Execution(
         services=services,

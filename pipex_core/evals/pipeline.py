@@ -100,8 +100,11 @@ class PipelineTarget:
     @property
     def is_hermetic(self) -> bool:
         """Whether equal inputs may be answered from an earlier run: no clock, no shell, no session."""
-        is_of_run = any(plan.reads_run for plan in _plans(self.plan))
-        return not is_of_run and not any(_outside.search(text) for text in _texts(self.plan))
+        if any(plan.reads_run for plan in _plans(self.plan)):
+            return False
+        if any(effect.kind == "all" for effect in self.plan.effects):
+            return False  # a child pipeline whose file is only known at run time may be any file
+        return not any(_outside.search(text) for text in _texts(self.plan))
 
     def inputs_of(self, case: Case) -> dict[str, Json]:
         """What a case gives to the run: a map by name, a text to one input.

@@ -60,6 +60,12 @@ class Names:
             return self._root(use)
         return self._bare(use, iterators)
 
+    def is_of_run(self, use: Reference) -> bool:
+        """Whether a reference is to the run itself: its id, when it started, where it is."""
+        if use.root == "run":
+            return bool(use.keys) or use.computed or not self._binds("run", ())
+        return use.root in built_ins and not self._binds(use.root, ())
+
     def _binds(self, name: str, iterators: Collection[str]) -> bool:
         nearer = (iterators, self.variables, self.inputs, self.steps, self.aliases)
         return any(name in names for names in (*nearer, self.global_vars))

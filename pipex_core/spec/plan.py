@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pipex_core.errors import Problem
+from pipex_core.expressions.reading import Reference
 from pipex_core.jsonvalue import Json
 from pipex_core.spec.check import LoadChild, check_pipeline, child_path
 from pipex_core.spec.effects import Needs, NeedsFinder, any_name, conflicts, has_child
@@ -16,6 +17,7 @@ from pipex_core.spec.identity import pipeline_digest, step_digest
 from pipex_core.spec.load import load_pipeline
 from pipex_core.spec.model import Effect, InputSpec, PipelineSpec, Shapes, StepSpec
 from pipex_core.spec.names import Names, names_of, steps_in
+from pipex_core.spec.uses import uses_of, workflow_uses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,7 @@ class Plan:
         children: Path of a step to the plan of the child pipeline that it runs: of inline pipelines
             and of files known when the plan was made.
         effects: What it touches outside itself, without its variables.
+        reads_run: Whether a text of it, apart from its children, names the run: its id or its time.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Plan:
     warnings: tuple[Problem, ...] = ()
     children: "Mapping[str, Plan]" = field(default_factory=dict)
     effects: frozenset[Effect] = frozenset()
+    reads_run: bool = False
 
     def child(self, step: StepSpec) -> "Plan":
         """The plan of the pipeline that a step runs.
@@ -185,7 +189,14 @@ class _Planner:
             warnings=warnings,
             children=children,
             effects=touched,
+            reads_run=any(map(names.is_of_run, self._references(spec))),
         )
+
+    def _references(self, spec: PipelineSpec) -> Iterator[Reference]:
+        steps = (uses_of(step, self._shapes[step.type]) for step in steps_in(spec.steps))
+        for uses in (*steps, workflow_uses(spec)):
+            for use in uses:
+                yield from use.reading.references
 
     def _children(self, spec: PipelineSpec, names: Names) -> Iterator[tuple[str, Plan]]:
         for step in steps_in(spec.steps):

@@ -95,6 +95,16 @@ def test_a_changed_pipeline_makes_the_answers_stale(evaluated: Project) -> None:
     assert stale(evaluated)["responses"] == "has a new code version"
 
 
+def test_a_changed_file_of_a_prompt_makes_the_answers_stale(project: Project) -> None:
+    reading = "    - {name: said, type: claude, prompt: [{type: file, path: note.txt}]}\n"
+    project.write("pipelines/note.txt", "one")
+    project.write("pipelines/adder.yaml", f"{adder}{reading}")
+    assert project.evaluate("good").success
+    assert stale(project) == {}
+    project.write("pipelines/note.txt", "two")
+    assert stale(project)["responses"] == "has a new code version"
+
+
 def test_a_new_model_leaves_the_others_fresh(evaluated: Project) -> None:
     new = {**models["models"][1], "name": "newest", "model": "newest-3"}
     evaluated.write("test_suites/models.yaml", {"models": [*models["models"], new]})

@@ -133,6 +133,40 @@ def test_who_answers_is_part_of_the_identity(project: Path) -> None:
     }
 
 
+def test_rules_and_the_vendors_that_are_live_tell_mixed_providers_apart(project: Path) -> None:
+    for name in ("one", "two"):
+        rules = f'responses: [{{when: {{contains: "+"}}, reply: "{name}"}}]'
+        (project / f"{name}.yaml").write_text(rules, encoding="utf-8")
+    urls = {"PIPEX_ANTHROPIC_BASE_URL": "http://127.0.0.1:9/"}
+    known: list[tuple[str, dict[str, str]]] = [
+        ("one.yaml", {}),
+        ("two.yaml", {}),
+        ("one.yaml", {"ANTHROPIC_API_KEY": "k"}),
+        ("one.yaml", {"GEMINI_API_KEY": "k"}),
+        ("one.yaml", {"ANTHROPIC_API_KEY": "k", **urls}),
+    ]
+    found = {
+        open_desk(kind="mixed", mock_responses=rules, settings=read_settings(given)).answerer
+        for rules, given in known
+    }
+    assert len(found) == len(known)
+
+
+def test_what_a_file_in_a_prompt_says_is_part_of_the_identity(project: Path) -> None:
+    (project / "reader.yaml").write_text(
+        "workflow:\n  name: reader\n  inputs: {question: {type: string}}\n  steps:\n"
+        "    - {name: s, type: claude, prompt: [{type: file, path: note.txt}]}\n",
+        encoding="utf-8",
+    )
+    suite = load_suite("sums")
+    digests = set()
+    for text in (None, "one", "two"):
+        if text is not None:
+            (project / "note.txt").write_text(text, encoding="utf-8")
+        digests.add(open_desk().target("reader.yaml", suite).digest)
+    assert len(digests) == 3
+
+
 def test_an_evaluation_is_reopened_with_everything_it_was_asked(project: Path) -> None:
     del project
     run = run_eval("sums", "good.jsonl", ["token_f1"], limit=2, results="elsewhere")

@@ -8,7 +8,13 @@ import pytest
 from pipex_core.engine.records import RunError, RunResult, RunWarning, StepRecord
 from pipex_core.errors import ErrorRecord, SpecError
 from pipex_core.evals.carry import CarryIndex
-from pipex_core.evals.pipeline import PipelineTarget, answer_of_run, first_code, output_of
+from pipex_core.evals.pipeline import (
+    PipelineTarget,
+    answer_of_run,
+    first_code,
+    literal_files,
+    output_of,
+)
 from pipex_core.evals.suite import Suite
 from tests.fakes.evaluation import answering, capital_suite, case, job, prompt, run
 from tests.fakes.world import World
@@ -342,6 +348,10 @@ inline = "{name: c, steps: [{name: i, type: echo, value: '{{ date() }}'}]}"
         ("type: claude, prompt: x, claude_options: {allowed_tools: [Bash]}", False),
         ("type: claude, prompt: x, claude_options: {allowed_tools: [Read]}", True),
         (f"type: pipeline, pipeline: {inline}", False),
+        ("type: data_transform, input_source: run.timestamp, operations: []", False),
+        ("type: echo, value: x, condition: \"date != ''\"", False),
+        ("type: echo, value: \"{{ loop.date or 'the date' }}\"", True),
+        ("type: pipeline, pipeline_file: '{{ inputs.file }}.yaml'", False),
     ],
 )
 def test_a_pipeline_that_reaches_outside_is_not_answered_from_earlier_runs(
@@ -349,6 +359,44 @@ def test_a_pipeline_that_reaches_outside_is_not_answered_from_earlier_runs(
 ) -> None:
     made = target(f"workflow: {{name: w, steps: [{{name: s, {step}}}]}}")
     assert made.is_hermetic is hermetic
+
+
+@pytest.mark.parametrize(
+    ("fields", "hermetic"),
+    [
+        ("outputs: {at: timestamp}", False),
+        ("outputs: {at: run.id}", False),
+        ("outputs: {at: '{{ date() }}'}", False),
+        ("variables: {started: '{{ now() }}'}", False),
+        ("inputs: {date: {type: string}}, outputs: {at: inputs.date}", True),
+        ("inputs: {date: {type: string}}, outputs: {at: date}", True),
+    ],
+)
+def test_outputs_and_variables_reach_outside_like_steps(fields: str, *, hermetic: bool) -> None:
+    text = f"workflow: {{name: w, {fields}, steps: [{{name: s, type: echo, value: x}}]}}"
+    assert target(text).is_hermetic is hermetic
+
+
+def test_an_option_named_model_is_not_the_model() -> None:
+    one, other = target(model="a", options={"model": "b"}), target(model="b")
+    assert one.digest != other.digest
+    assert one.bindings == {"model": "a", "options": {"model": "b"}}
+
+
+def test_files_that_prompts_name_are_found_wherever_they_stand_in_a_prompt() -> None:
+    text = """
+workflow:
+  name: w
+  steps:
+    - {name: a, type: claude, prompt: [{type: file, path: b.txt}, {type: file, path: "{{ run.id }}"}]}
+    - name: c
+      type: pipeline
+      pipeline:
+        name: inner
+        steps: [{name: i, type: claude, prompt: [{type: file, path: a.txt}]}]
+"""
+    assert literal_files(World().plan(text)) == ["a.txt", "b.txt"]
+    assert target(text).digest != target(text, files={"a.txt": "0"}).digest
 
 
 def test_answers_that_depend_on_the_clock_are_carried_only_on_demand() -> None:

@@ -102,6 +102,14 @@ def test_a_path_names_a_pipeline() -> None:
     assert target.options == {"gemini_model": "g", "environment": "production"}
 
 
+@pytest.mark.parametrize(
+    "where", [{"options": {"model": "m"}}, {"bindings": {"defaults": {"model": "m"}}}]
+)
+def test_a_model_among_the_options_is_refused(where: dict[str, Any]) -> None:
+    with pytest.raises(SpecError, match="beside the options"):
+        read({"path": "p.yaml", **where})
+
+
 def test_a_pipeline_without_a_model_leaves_the_models_of_its_steps() -> None:
     assert read({"kind": "pipeline", "path": "p.yaml"}).model_id == "none"
 
