@@ -1,4 +1,4 @@
-"""A process that executes a pipeline of six steps on real files and dies where it is told to.
+"""A process that executes a pipeline with all kinds of steps on real files and dies where it is told to.
 
 Run as a script: ``killed_run.py FOLDER RUN_ID new|resume [POINT VISIT | after SECONDS]``. Every call to the
 model is written to ``FOLDER/bills`` before it is answered, independently of pipex. When the run ends, its
@@ -27,7 +27,7 @@ from tests.fakes.world import World, prices  # noqa: E402
 
 pipeline = """
 workflow:
-  name: six
+  name: kinds
   variables: {n: 1}
   inputs: {topic: {default: tea}}
   defaults: {retry: {max_retries: 10}}
@@ -44,6 +44,22 @@ workflow:
         steps:
           - {name: one, type: claude, prompt: "one {{inputs.text}}"}
           - {name: two, type: claude, prompt: "two {{one.text}}"}
+    - name: each
+      type: for_loop
+      iterator: part
+      data_source: [a, b]
+      steps:
+        - {name: say, type: claude, prompt: "{{part}} {{n}}"}
+        - {name: more, type: set_variable, variables: {n: "{{n + 1}}"}}
+    - name: at_once
+      type: for_loop
+      parallel: true
+      data_source: [c, d]
+      steps: [{name: say, type: claude, prompt: "{{item}} {{n}}"}]
+    - name: team
+      type: parallel_claude
+      parallel_tasks: [{id: e, prompt: "e {{n}}"}, {id: f, prompt: f, output_to_file: f.txt}]
+    - {name: save, type: checkpoint, label: late}
     - {name: words, type: data_transform, input_source: "split(child.two, ' ')",
        operations: [{operation: unique}]}
     - {name: final, type: claude, prompt: "final {{words}} {{n}}", output_to_file: final.txt}

@@ -28,7 +28,8 @@ points = (
     "checkpoint.before_save",
     "checkpoint.after_save",
 )
-calls = 5
+calls = 11
+at_once = 2  # most calls in flight
 most_kills = 5
 
 pytestmark = pytest.mark.chaos
@@ -79,12 +80,18 @@ class Place:
     def result(self) -> Mapping[str, Any]:
         """What the run made, without ids, times and the count of repeated calls."""
         document = json.loads((self.folder / "result.json").read_text(encoding="utf-8"))
-        inner = document["steps"]["child"]["metadata"]["steps"]
-        for record in [*document["steps"].values(), *inner.values()]:
-            del record["duration_ms"]
-            del record["attempts"]  # a call that a kill interrupted is one more attempt
         kept = ("status", "order", "steps", "variables", "outputs", "files", "error", "tokens")
-        return {name: document[name] for name in kept}
+        return {name: undated(document[name]) for name in kept}
+
+
+def undated(value: Any) -> Any:
+    """Records without what a kill may change; a call that it interrupted is one more attempt."""
+    if isinstance(value, list):
+        return [undated(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {key: one for key, one in value.items() if key not in {"duration_ms", "attempts"}}
+    return {key: undated(one) for key, one in kept.items()}
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +114,7 @@ def finish(place: Place, deaths: Sequence[Sequence[str]], undisturbed: Mapping[s
             break
     assert place.result() == undisturbed
     assert max(Counter(place.bills()).values()) <= 1 + place.kills
-    assert len(place.bills()) <= calls + place.kills
+    assert len(place.bills()) <= calls + at_once * place.kills
 
 
 @pytest.mark.parametrize("point", points)

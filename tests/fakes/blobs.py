@@ -8,7 +8,8 @@ class BreakableBlobs(MemoryBlobs):
     """Blobs in memory.
 
     Attributes:
-        refuse: Code of the error that every write raises; empty while writes work.
+        refuse: Code of the error that writes raise; empty while they work.
+        refuse_below: Start of the keys whose writes it raises; empty for all.
         flip: Whether a write keeps its bytes with one of them changed.
         puts: Keys in the order in which they were written.
     """
@@ -16,11 +17,12 @@ class BreakableBlobs(MemoryBlobs):
     def __init__(self) -> None:
         super().__init__()
         self.refuse = ""
+        self.refuse_below = ""
         self.flip = False
         self.puts: list[str] = []
 
     def put(self, key: str, data: bytes) -> None:
-        if self.refuse:
+        if self.refuse and key.startswith(self.refuse_below):
             raise StoreError("the store refuses", code=self.refuse)
         super().put(key, bytes([data[0] ^ 1]) + data[1:] if self.flip else data)
         self.puts.append(key)

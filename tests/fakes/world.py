@@ -9,6 +9,7 @@ from typing import Any
 
 from pipex_core.adapters.local import VirtualClock
 from pipex_core.adapters.mock import MockProvider
+from pipex_core.app.wiring import MockState
 from pipex_core.engine.records import RunResult
 from pipex_core.engine.runner import RunOptions, run_plan
 from pipex_core.engine.services import Places, Services
@@ -25,6 +26,7 @@ from pipex_core.spec.plan import Plan, load_plan
 from pipex_core.spec.yaml_text import read_yaml
 from pipex_core.steps.contract import Step
 from pipex_core.telemetry import Event
+from tests.fakes.blobs import BreakableBlobs
 from tests.fakes.clock import start
 from tests.fakes.journals import BreakableJournals
 from tests.fakes.workspace import MemoryWorkspace
@@ -114,6 +116,7 @@ class World:
 
     Attributes:
         events: What listeners were told, in order.
+        kept: Where variables of sessions outlive their run.
         places: Folders that the last run asked for.
     """
 
@@ -125,12 +128,15 @@ class World:
         journals: JournalStore | None = None,
         steps: Mapping[str, str | type[Step]] | None = None,
         provider: Provider | None = None,
+        kept: BreakableBlobs | None = None,
     ) -> None:
         self.clock = VirtualClock(start)
         self.files = dict(files or {})
         self.workspace = MemoryWorkspace(self.files)
         self.journals = BreakableJournals() if journals is None else journals
-        self.provider = SeenProvider(provider or MockProvider(rules_of(mock), clock=self.clock))
+        self.kept = BreakableBlobs() if kept is None else kept
+        answering = provider or MockProvider(rules_of(mock), clock=self.clock)
+        self.provider = SeenProvider(answering)
         self.events: list[Event] = []
         self.places: Places | None = None
         registry: Registry[type[Step]] = Registry("step type", {**step_types, **(steps or {})})
@@ -152,6 +158,8 @@ class World:
             vendors={"anthropic": self.provider.name, "gemini": self.provider.name},
             listener=self.events.append,
             hold=self.clock.hold,
+            session_variables=self.kept,
+            provider_state=MockState([answering] if isinstance(answering, MockProvider) else []),
         )
 
     def plan(self, text: str, *, file: str = "pipeline.yaml", **options: Any) -> Plan:

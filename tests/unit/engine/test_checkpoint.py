@@ -134,3 +134,15 @@ def test_an_unknown_number_is_not_found_and_other_files_are_none_of_ours() -> No
     with pytest.raises(StoreError) as failure:
         checkpoints.load(9)
     assert code_of(failure) == "not_found"
+
+
+def test_a_pinned_checkpoint_stays_however_many_follow_and_in_other_processes_too() -> None:
+    blobs, checkpoints = store(saves=2)
+    oldest = checkpoints.versions()[-1]
+    checkpoints.pin(oldest, "before the change")
+    other = Checkpoints(blobs, faults=NoFaults())
+    for seq in range(3, 10):
+        other.save(replace(first, seq=seq), snapshot)
+    assert [ref.seq for ref in other.versions()] == [9, 8, 7, 6, 5, 1]
+    assert other.labels() == {1: "before the change"}
+    assert other.latest() is not None
