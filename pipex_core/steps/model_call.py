@@ -18,7 +18,7 @@ from pipex_core.llm.conversation import Carried, converse, system_of
 from pipex_core.llm.provider import Message, Origin, Request
 from pipex_core.llm.session import Said, Session
 from pipex_core.llm.structured import Mended, json_of, mended
-from pipex_core.llm.tools import Toolbox, offer
+from pipex_core.llm.tools import Toolbox, ToolResult, offer
 from pipex_core.steps.contract import Answer, Outcome, StepContext, Written
 from pipex_core.steps.prompts import continued_session, prompt_text
 
@@ -27,6 +27,7 @@ default_max_tokens: Final = 4096
 default_timeout_ms: Final = 300_000
 default_turns: Final = 3
 default_exchanges: Final = 50
+refusals: Final = frozenset({"tool_denied", "path_denied", "invalid_arguments"})
 
 ReadValue = Callable[[Reply], Json | Undefined]
 
@@ -327,11 +328,17 @@ def _shown(carried: Sequence[Carried]) -> list[Json]:
     return [
         {
             "tool": one.call.tool,
-            "decision": "failed" if one.result.is_error else "done",
+            "decision": _decision(one.result),
             "reason": one.result.code or None,
         }
         for one in carried
     ]
+
+
+def _decision(result: ToolResult) -> str:
+    if result.code in refusals:
+        return "refused"
+    return "failed" if result.is_error else "done"
 
 
 def _with_exchange(outcome: Outcome, *, talk: _Talk, use: InSession, session: Session) -> Outcome:

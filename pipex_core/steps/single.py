@@ -226,11 +226,7 @@ async def _simplified(ctx: StepContext, asked: Asked) -> Outcome | None:
     )
     try:
         return await ask(ctx, simple)
-    except ProviderError:
-        return None
-    except StepError as error:
-        if error.code != "output_schema_failed":
-            raise
+    except (ProviderError, StepError):
         return None
 
 

@@ -105,7 +105,9 @@ class Bench:
             warnings=self._findings,
             ordinal=ordinal,
         )
-        return Answer(reply=reply, model=request.model, fallback_from=self._fallback_from)
+        return Answer(
+            reply=reply, model=fallback_model or request.model, fallback_from=self._fallback_from
+        )
 
     async def _run_block(self, steps: Sequence[StepSpec], prefix: str, **more: Any) -> BlockResult:
         raise AssertionError(f"no step here has nested steps: {steps} {prefix} {more}")
