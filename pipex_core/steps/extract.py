@@ -22,9 +22,8 @@ formats: Final = ("text", "json", "structured", "summary", "markdown")
 _fence: Final = re.compile(r" {0,3}(`{3,}|~{3,})\s*([^\s`]*)[^`]*")
 _heading: Final = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*")
 _item: Final = re.compile(r"\s*(?:[-*+]|\d{1,9}[.)])[ \t]+(.*\S)")
-_link: Final = re.compile(
-    r"(?<!!)\[([^\]\n]*)\]\(\s*<?([^\s<>)]+)>?(?:\s+[\"'(][^\n]*?[\"')])?\s*\)"
-)
+_link: Final = re.compile(r"\[([^\]\n]*)\]\(\s*<?([^\s<>)]+)>?(?:\s+[\"'(][^\n]*?[\"')])?\s*\)")
+_image: Final = re.compile(r"!\[[^\]\n]*\]\([^)\n]*\)")
 _bare_link: Final = re.compile(r"https?://[^\s<>()\[\]\"'`]+[^\s<>()\[\]\"'`.,;:!?]")
 _advice: Final = re.compile(
     r"\b(recommend\w*|should|suggest\w*|consider|advis\w+|ought to)\b", re.IGNORECASE
@@ -98,7 +97,7 @@ def _sections(markdown: _Markdown) -> list[dict[str, Json]]:
 
 
 def _links(markdown: _Markdown) -> list[dict[str, Json]]:
-    prose = markdown.prose
+    prose = _image.sub("", markdown.prose)
     found = [{"text": one[1], "url": one[2]} for one in _link.finditer(prose)]
     known = {one["url"] for one in found}
     bare = _bare_link.findall(_link.sub("", prose))

@@ -275,7 +275,7 @@ def resolved(wanted: Import, file: str, files: Collection[str]) -> Sequence[str]
             found = _at_path(wanted.name, folder, language, files)
         case "package":
             found = _in_package(wanted.name, language, files)
-        case "folder":
+        case _:
             found = _in_folder(wanted.name, language, files)
     return sorted(set(found) - {file})
 
@@ -325,6 +325,6 @@ def _normal(path: PurePosixPath) -> str:
     for part in path.parts:
         if part == ".." and parts:
             parts.pop()
-        elif part != ".":
+        else:
             parts.append(part)
     return "/".join(parts)
