@@ -35,6 +35,25 @@ reducers: Mapping[Reducer, Callable[[Sequence[float]], float]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ruler:
+    """How one case is measured, and whether passing it depends on that.
+
+    Attributes:
+        threshold: What a value has to reach; None when every value will do.
+        required: Whether a case fails with the metric.
+    """
+
+    fingerprint: str
+    threshold: float | None = None
+    required: bool = True
+
+    @property
+    def counts(self) -> bool:
+        """Does passing the case depend on it?"""
+        return self.required and self.threshold is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetricFacts:
     """What a summary must know of a metric of the run.
 
@@ -49,6 +68,11 @@ class MetricFacts:
     scale: Scale
     threshold: float | None = None
     required: bool = True
+
+    @property
+    def ruler(self) -> Ruler:
+        """How the cases are measured that do not say otherwise."""
+        return Ruler(fingerprint=self.fingerprint, threshold=self.threshold, required=self.required)
 
     @property
     def bounded(self) -> bool:
@@ -103,6 +127,8 @@ class MetricArm:
         within_variance: Variance of the repeats of a case, pooled; None without repeats.
         flake_rate: Share of the cases whose repeats disagree on passed; None without repeats.
         codes: Why there is no score, with the number of rows.
+        missing_share: Of the rows that the metric applies to; 0 when there are none.
+        own: How cases are measured that say otherwise than the facts, by position.
     """
 
     facts: MetricFacts
@@ -112,6 +138,12 @@ class MetricArm:
     within_variance: float | None = None
     flake_rate: float | None = None
     codes: Mapping[str, int] = field(default_factory=dict)
+    missing_share: float = 0.0
+    own: Mapping[int, Ruler] = field(default_factory=dict)
+
+    def ruler(self, position: int) -> Ruler:
+        """How the case at this position is measured."""
+        return self.own.get(position) or self.facts.ruler
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -122,6 +154,8 @@ class Arm:
         cases: Sorted by id.
         passed: Whether each case passed; None when undetermined.
         missing: Whether each case has no answer at all.
+        missing_share: The share of rows without an answer, or that of the rows that a metric could not
+            judge when it is larger; 0 when there are no rows.
     """
 
     run_id: str
@@ -129,6 +163,7 @@ class Arm:
     metrics: Mapping[str, MetricArm]
     passed: Sequence[bool | None]
     missing: Sequence[bool]
+    missing_share: float = 0.0
 
 
 def arm_of(
@@ -158,12 +193,16 @@ def arm_of(
         arms[facts.name] = _metric_arm(
             facts, rows.get(facts.name, ()), classes, position, reducer=reducer, impute=impute
         )
+    words = [word for of_case in classes.values() for word in of_case.values()]
     return Arm(
         run_id=run_id,
         cases=cases,
         metrics=arms,
         passed=_passed(cases, classes, arms.values()),
         missing=[all(c == "missing" for c in classes[case.id].values()) for case in cases],
+        missing_share=max(
+            (_share(Counter(words)), *(one.missing_share for one in arms.values())), default=0.0
+        ),
     )
 
 
@@ -207,13 +246,16 @@ def _cases(
     return cases, classes
 
 
-_ScoreRow = tuple[str, int, str, str | None, float | None, float | None]
+_ScoreRow = tuple[str, int, str, str | None, float | None, float | None, bool, str]
 
 
 def _score_rows(scores: pa.Table) -> Mapping[str, Sequence[_ScoreRow]]:
-    """(case, repeat, status, code, score, threshold) by metric: rows of cases, without submetrics."""
+    """What ``_ScoreRow`` holds, by metric: rows of cases, without submetrics."""
     level = holds(scores["level"], "case")
-    names = ("metric", "case_id", "repeat", "status", "code", "score", "threshold")
+    names = (
+        *("metric", "case_id", "repeat", "status", "code", "score", "threshold"),
+        *("required", "metric_fingerprint"),
+    )
     kept = scores.select(names).filter(pc.and_(level, pc.is_null(scores["submetric"])))
     found: dict[str, list[_ScoreRow]] = defaultdict(list)
     for metric, *row in zip(*map(values_of, kept.columns), strict=True):
@@ -243,12 +285,19 @@ def _metric_arm(
                 codes[row[3]] += 1
     spreads: list[tuple[float, int]] = []
     flaky: list[bool] = []
+    counts: Counter[str] = Counter()
+    own: dict[int, Ruler] = {}
+    usual = (facts.threshold, facts.required, facts.fingerprint)
     for case_id, of_case in by_case.items():
         i = position[case_id]
-        state, samples = _samples(of_case, classes[case_id], worst=worst)
-        states[i] = state
+        marks = _marks(of_case, classes[case_id])
+        counts.update(marks)
+        states[i], samples = _samples(of_case, marks, worst=worst)
+        threshold, required, fingerprint = of_case[0][5:]
+        if (threshold, required, fingerprint) != usual:
+            own[i] = Ruler(fingerprint=fingerprint, threshold=threshold, required=required)
         if samples:
-            threshold, direction = of_case[0][5], facts.scale.direction
+            direction = facts.scale.direction
             values[i] = reducers[reducer](samples)
             passed[i] = passes(float(values[i]), threshold=threshold, direction=direction)
             if len(samples) > 1:
@@ -263,17 +312,28 @@ def _metric_arm(
         within_variance=_pooled(spreads),
         flake_rate=sum(flaky) / len(flaky) if flaky else None,
         codes=dict(sorted(codes.items())),
+        missing_share=_share(counts),
+        own=own,
     )
 
 
+def _marks(rows: Sequence[_ScoreRow], classes: Mapping[int, str]) -> list[ScoreState]:
+    return [
+        state_of(status=status, code=code, response_class=classes[repeat])
+        for _, repeat, status, code, *_ in rows
+    ]
+
+
+def _share(counts: Counter[str]) -> float:
+    """Share of missing rows, among those that the question applies to."""
+    asked = counts.total() - counts["na"]
+    return counts["missing"] / asked if asked else 0.0
+
+
 def _samples(
-    rows: Sequence[_ScoreRow], classes: Mapping[int, str], *, worst: float | None
+    rows: Sequence[_ScoreRow], marks: Sequence[ScoreState], *, worst: float | None
 ) -> tuple[ScoreState, list[float]]:
     """State of the case and the repeats that enter its value: at least half must be known."""
-    marks = [
-        state_of(status=status, code=code, response_class=classes[repeat])
-        for _, repeat, status, code, _, _ in rows
-    ]
     known = [mark for mark in marks if mark in ("scored", "failed")]
     asked = len(marks) - marks.count("na")
     if not asked:
@@ -302,14 +362,10 @@ def _passed(
 
     A case of which every repeat is missing is undetermined.
     """
-    required = [one for one in metrics if one.facts.required]
+    counting = list(metrics)
     found: list[bool | None] = []
     for i, case in enumerate(cases):
-        flags = [
-            one.passed[i]
-            for one in required
-            if one.states[i] and (one.facts.threshold, one.passed[i]) != (None, None)
-        ]
+        flags = [one.passed[i] for one in counting if one.states[i] and one.ruler(i).counts]
         words = set(classes[case.id].values())
         if words == {"missing"}:
             found.append(None)

@@ -186,6 +186,8 @@ def _compared(
     if in_a.facts.fingerprint != in_b.facts.fingerprint:
         return replace(row, reason="ruler_changed")
     pairs = sample(matched, in_a, in_b, cases=b.cases, within=where[2])
+    if not pairs.is_of_one_ruler:
+        return replace(row, reason="ruler_changed")
     complete = pairs.complete()
     result = complete.tested(inference) if complete.a.size else None
     row = described(row, pairs, result)

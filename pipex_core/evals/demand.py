@@ -300,6 +300,8 @@ def _of_two(
         cases=bench.run.arm.cases,
         within=part.positions if part else None,
     )
+    if not pairs.is_of_one_ruler:
+        return replace(demand, blocked="ruler_changed")
     complete, rule = pairs.complete(), demand.rule
     result = complete.tested(bench.standards.inference) if complete.a.size else None
     ends = _ends(pairs)

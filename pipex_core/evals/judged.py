@@ -78,8 +78,8 @@ class Judged:
 
     @property
     def missing_share(self) -> float:
-        """Share of the cases without any answer; 0 for a run without cases."""
-        return sum(self.arm.missing) / len(self.arm.missing) if self.arm.missing else 0.0
+        """Largest share of rows without an answer or a metric's score; 0 for a run without rows."""
+        return self.arm.missing_share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipex_core.errors import ConfigError
-from pipex_core.evals.arms import Arm, CaseFacts, MetricArm, MetricFacts
+from pipex_core.evals.arms import Arm, CaseFacts, MetricArm, MetricFacts, Ruler
 from pipex_core.evals.results import ScoreState
 from pipex_core.jsonvalue import Json, digest
 from pipex_core.stats.bounds import Inference
@@ -25,6 +25,8 @@ from pipex_core.stats.units import Floats
 
 End = Literal["worst", "best"]
 Flags = npt.NDArray[np.bool_]
+ruler_changed = "ruler_changed"
+most_changed = 0.1  # as of cases without a partner: beyond it two runs are not compared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +141,12 @@ class PairSample:
         return max(self.missing_a, self.missing_b) / self.a.size if self.a.size else 0.0
 
     @property
+    def is_of_one_ruler(self) -> bool:
+        """Were nearly all pairs measured in the same way? Those that were not are left out."""
+        changed = self.excluded.get(ruler_changed, 0)
+        return changed <= most_changed * (self.a.size + changed)
+
+    @property
     def flags(self) -> bool:
         """Are all values pass flags?"""
         known = np.concatenate((self.a, self.b))
@@ -219,38 +227,51 @@ def comparable(a: Arm, b: Arm, *, min_overlap: float = 0.9, allow_partial: bool 
 
 
 def pass_flags(arm: Arm) -> MetricArm:
-    """Whether cases passed, as a metric: undetermined cases are not applicable, open ones missing.
+    """Whether cases passed, as a metric.
 
-    Its fingerprint covers what passing means: the required metrics and their thresholds.
+    A case is missing while its answer, or a metric that passing depends on, is; it is not applicable
+    when nothing can decide it. The fingerprint covers what passing means: the required metrics and
+    their thresholds.
     """
-    ruler = [
-        [name, one.facts.fingerprint, one.facts.threshold]
-        for name, one in sorted(arm.metrics.items())
-        if one.facts.required and one.facts.threshold is not None
-    ]
-    open_cases = zip(arm.passed, arm.missing, strict=True)
-    return _flags(
-        "pass_rate",
-        fingerprint=digest(ruler),
-        passed=arm.passed,
-        states=[
-            "missing" if missing else "na" if passed is None else "scored"
-            for passed, missing in open_cases
-        ],
-    )
+    metrics = sorted(arm.metrics.items())
+    ruler = _passing((name, one.facts.ruler) for name, one in metrics)
+    own = {}
+    states: list[ScoreState | None] = []
+    for i, passed in enumerate(arm.passed):
+        asked = [(name, one) for name, one in metrics if one.states[i] is not None]
+        is_open = any(one.states[i] == "missing" and one.ruler(i).counts for _, one in asked)
+        if arm.missing[i] or (passed is None and is_open):
+            states.append("missing")
+        else:
+            states.append("na" if passed is None else "scored")
+        if len(asked) < len(metrics) or any(i in one.own for _, one in asked):
+            own[i] = Ruler(fingerprint=_passing((name, one.ruler(i)) for name, one in asked))
+    return _flags("pass_rate", fingerprint=ruler, passed=arm.passed, states=states, own=own)
 
 
 def passed_of(metric: MetricArm) -> MetricArm:
-    """Whether cases passed one metric, as a metric; cases without a threshold are not applicable."""
+    """Whether cases passed one metric, as a metric; cases without a threshold are not applicable.
+
+    The fingerprint covers the threshold: under another one passing means something else.
+    """
     return _flags(
         metric.facts.name,
-        fingerprint=metric.facts.fingerprint,
+        fingerprint=_passing_one(metric.facts.ruler),
         passed=metric.passed,
         states=[
             state if passed is not None or state in (None, "missing") else "na"
             for passed, state in zip(metric.passed, metric.states, strict=True)
         ],
+        own={i: Ruler(fingerprint=_passing_one(one)) for i, one in metric.own.items()},
     )
+
+
+def _passing(rulers: Iterable[tuple[str, Ruler]]) -> str:
+    return digest([[name, one.fingerprint, one.threshold] for name, one in rulers if one.counts])
+
+
+def _passing_one(ruler: Ruler) -> str:
+    return digest([ruler.fingerprint, ruler.threshold])
 
 
 def _flags(
@@ -259,12 +280,14 @@ def _flags(
     fingerprint: str,
     passed: Sequence[bool | None],
     states: Sequence[ScoreState | None],
+    own: Mapping[int, Ruler],
 ) -> MetricArm:
     return MetricArm(
         facts=MetricFacts(name=name, type="pass_rate", fingerprint=fingerprint, scale=Scale()),
         states=states,
         values=np.array([math.nan if one is None else float(one) for one in passed], dtype=float),
         passed=passed,
+        own=own,
     )
 
 
@@ -292,6 +315,8 @@ def sample(
         if chosen is not None and j not in chosen:
             continue
         reasons = [f"{why}_a" for why in _outside(a, i)] + [f"{why}_b" for why in _outside(b, j)]
+        if not reasons and a.ruler(i).fingerprint != b.ruler(j).fingerprint:
+            reasons = [ruler_changed]
         if reasons:
             excluded[reasons[0]] += 1
         else:

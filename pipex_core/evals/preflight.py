@@ -1,6 +1,6 @@
 """Everything that can be wrong with an evaluation, found before it costs anything; and what it will do."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import assert_never
@@ -224,6 +224,7 @@ def _case_metrics(
 ) -> Mapping[str, Sequence[Entry]]:
     """The entries of cases that have some of their own: added, or in place of one of the same name."""
     read: dict[str, tuple[Entry, ...]] = {}
+    first = {entry.name: entry for entry in entries}
     found: dict[str, Sequence[Entry]] = {}
     for case in cases:
         if case.metrics is None:
@@ -232,10 +233,23 @@ def _case_metrics(
         if text not in read:
             where = f"cases[{case.id}].metrics"
             read[text] = _entries(list(case.metrics), registry, where, problems)
+            problems += _scale_problems(read[text], first, where)
         own = {entry.name: entry for entry in read[text]}
         kept = [own.pop(entry.name, entry) for entry in entries]
         found[case.id] = [*kept, *own.values()]
     return found
+
+
+def _scale_problems(own: Sequence[Entry], first: dict[str, Entry], where: str) -> Iterator[Problem]:
+    """Entries under a name that already stands for other numbers: no mean could be taken of both."""
+    for entry in own:
+        other = first.setdefault(entry.name, entry).info
+        if (entry.info.range, entry.info.direction) != (other.range, other.direction):
+            message = (
+                f"{entry.name!r} is {other.name} elsewhere, whose range or direction is another one;"
+                " give the case's metric a name of its own"
+            )
+            yield Problem(code="bad_option", message=message, path=f"{where}.{entry.name}")
 
 
 def _flat(case_metrics: Mapping[str, Sequence[Entry]]) -> list[Entry]:

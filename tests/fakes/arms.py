@@ -63,12 +63,14 @@ def arm(
     """An arm with one metric ``m``, or with the metrics given; a case passes when its first metric did."""
     metrics = dict(values) if isinstance(values, Mapping) else {facts.name: metric(values, facts)}
     first = next(iter(metrics.values()))
+    missing = [state == "missing" for state in first.states]
     return Arm(
         run_id=run_id,
         cases=cases(len(first.states)) if of is None else of,
         metrics=metrics,
         passed=first.passed,
-        missing=[state == "missing" for state in first.states],
+        missing=missing,
+        missing_share=sum(missing) / len(missing) if missing else 0.0,
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipex_core.errors import ConfigError
 from pipex_core.evals import table
-from pipex_core.evals.arms import Arm, CaseFacts, MetricFacts
+from pipex_core.evals.arms import Arm, CaseFacts, MetricFacts, Ruler
 from pipex_core.evals.compare import compare, flips, sentence
 from pipex_core.evals.pairs import comparable, match, metric_of, pass_flags, passed_of, sample
 from pipex_core.evals.regressions import regressions, regressions_of_means
@@ -176,6 +176,53 @@ def test_undetermined_cases_have_no_pass_flag() -> None:
     )
     bare = passed_of(metric([1.0, "not planned"], replace(unit, threshold=None)))
     assert bare.states == ["na", None]
+
+
+def test_a_case_is_open_while_a_metric_that_passing_depends_on_is() -> None:
+    optional = replace(unit, name="o", required=False)
+    run = replace(
+        arm({"m": metric([1.0, None, None]), "o": metric([None, 1.0, "na"], optional)}),
+        passed=[True, None, None],
+        missing=[False, False, False],
+    )
+    assert pass_flags(run).states == ["scored", "missing", "missing"]
+
+
+def test_passing_under_another_threshold_is_measured_with_another_ruler() -> None:
+    strict = passed_of(metric([1.0], replace(unit, threshold=0.9)))
+    assert strict.facts.fingerprint != passed_of(metric([1.0])).facts.fingerprint
+
+
+def with_own(run: Arm, count: int, ruler: Ruler) -> Arm:
+    """The same run with the first cases measured in their own way."""
+    own = dict.fromkeys(range(count), ruler)
+    return replace(run, metrics={"m": replace(run.metrics["m"], own=own)})
+
+
+@pytest.mark.parametrize(
+    ("changed", "excluded", "reason"), [(5, {"ruler_changed": 5}, None), (7, {}, "ruler_changed")]
+)
+def test_pairs_whose_cases_are_measured_in_two_ways_are_left_out(
+    changed: int, excluded: Any, reason: str | None
+) -> None:
+    a, b = flags(2, 12, 50)
+    other = with_own(b, changed, Ruler(fingerprint="g", threshold=0.5))
+    for name in ("m", "pass_rate"):
+        (row,) = compare(a, other, metrics=[name])
+        assert (row.excluded, row.reason) == (excluded, reason)
+    same = with_own(a, changed, Ruler(fingerprint="g", threshold=0.5))
+    (kept,) = compare(same, other, metrics=["m"])
+    assert (kept.n_pairs, kept.excluded) == (64, {})
+
+
+def test_a_case_that_a_metric_does_not_ask_passes_by_another_ruler() -> None:
+    asked, unasked = metric([1.0] * 10), metric(["not planned", *[1.0] * 9])
+    both, fewer = (
+        arm({"m": metric([1.0] * 10), "n": replace(one, facts=replace(unit, name="n"))})
+        for one in (asked, unasked)
+    )
+    assert pass_flags(both).ruler(0) != pass_flags(fewer).ruler(0)
+    assert pass_flags(both).ruler(1) == pass_flags(fewer).ruler(1)
 
 
 def test_clusters_are_the_independent_units() -> None:

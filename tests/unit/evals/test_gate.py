@@ -12,7 +12,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from pipex_core.errors import ConfigError
-from pipex_core.evals.arms import Arm, MetricFacts
+from pipex_core.evals.arms import Arm, MetricFacts, Ruler
 from pipex_core.evals.compare import Comparison
 from pipex_core.evals.evidence import Evidence
 from pipex_core.evals.gate import decide, judge, verdict_of
@@ -587,6 +587,15 @@ def test_runs_of_other_suites_are_an_error() -> None:
 
 
 # -- slices
+
+
+def test_a_rule_says_nothing_when_many_cases_are_measured_in_another_way() -> None:
+    a, b = flags(2, 0, 58)
+    own = dict.fromkeys(range(7), Ruler(fingerprint="other", threshold=0.5))
+    changed = replace(b, metrics={"m": replace(b.metrics["m"], own=own)})
+    rule = Rule(id="r", metric="m", kind="noninferiority", margin=0.2)
+    assert only(verdict(rule, b, a)).outcome == "PASS"
+    assert only(verdict(rule, changed, a)).reason == "ruler_changed"
 
 
 def test_each_value_of_a_slice_is_a_demand_of_its_own() -> None:

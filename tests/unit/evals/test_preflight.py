@@ -55,6 +55,21 @@ def test_a_rule_about_a_metric_of_single_cases_is_accepted() -> None:
     assert [facts.name for facts in made.facts()] == ["exact_match", "token_f1"]
 
 
+def test_a_cases_metric_under_a_known_name_must_have_the_same_range_and_direction() -> None:
+    named = SuiteDefaults(metrics=({"type": "exact_match", "name": "q"},))
+    other = case("fr", metrics=({"type": "wer", "name": "q"},))
+    assert refused(suite=capital_suite([case("de"), other], defaults=named)) == ["bad_option"]
+    apart = [
+        case("de", metrics=({"type": "wer", "name": "x"},)),
+        case("fr", metrics=({"type": "token_f1", "name": "x"},)),
+    ]
+    assert refused(suite=capital_suite(apart)) == ["bad_option"]
+    same = case("fr", metrics=({"type": "token_f1", "name": "q"},))
+    assert (
+        job(capital_suite([case("de"), same], defaults=named)).entries("fr")[0].type == "token_f1"
+    )
+
+
 def test_metrics_and_repeats_of_the_run_win_over_those_of_the_suite() -> None:
     suite = capital_suite(defaults=SuiteDefaults(metrics=("exact_match",), repeats=3))
     assert len(job(suite).units()) == 15

@@ -9,9 +9,10 @@ from pipex_core.evals.answers import Answer
 from pipex_core.evals.job import EvalJob
 from pipex_core.evals.recorded import recorded_target
 from pipex_core.evals.scoring import item_of, query_of, score
+from pipex_core.evals.suite import SuiteDefaults
 from pipex_core.evals.table import joined, response_batch
 from pipex_core.metrics.contract import Corpus, MetricInfo, Scored, Unscored
-from tests.fakes.evaluation import capital_suite, case, job, run
+from tests.fakes.evaluation import capital_suite, case, job, recorded, run
 from tests.fakes.metrics import Answering
 from tests.fakes.world import World
 
@@ -217,3 +218,27 @@ def test_a_record_without_cost_has_no_cost_in_its_scores() -> None:
     suite = capital_suite([case("de"), case("fr")])
     found = run(job(suite, recorded_target(records), metrics=["cost"])).metrics["cost"]
     assert (found.mean, found.n_scored, found.n_na) == (0.5, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("suite_metrics", "own", "answer", "passed"),
+    [
+        # The reference holds no number: the case's own demand cannot be decided.
+        (
+            ({"type": "numeric_match", "threshold": None},),
+            {"type": "numeric_match"},
+            "Berlin",
+            None,
+        ),
+        (("exact_match",), {"type": "exact_match", "required": False}, "Bonn", None),
+        (("exact_match",), {"type": "exact_match", "threshold": 0.0}, "Bonn", True),
+    ],
+)
+def test_row_and_case_agree_on_what_a_case_demands_of_its_own(
+    *, suite_metrics: Any, own: Any, answer: str, passed: bool | None
+) -> None:
+    suite = capital_suite(
+        [case("de", metrics=(own,))], defaults=SuiteDefaults(metrics=suite_metrics)
+    )
+    found = run(job(suite, recorded({"de": answer})))
+    assert found.responses["passed"].to_pylist() == list(found.judgement.arm.passed) == [passed]

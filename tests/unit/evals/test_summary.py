@@ -229,7 +229,37 @@ def test_a_metric_that_is_not_required_decides_nothing() -> None:
     optional = MetricFacts(
         name="m", type="m", fingerprint="f", scale=Scale(), threshold=0.5, required=False
     )
-    assert arm([response("a")], [score("a", 0.0)], facts=optional).passed == [None]
+    found = arm([response("a")], [score("a", 0.0, required=False)], facts=optional)
+    assert found.passed == [None]
+
+
+def test_a_case_that_says_otherwise_is_judged_by_its_own_threshold_and_requirement() -> None:
+    responses = [response("a"), response("b"), response("c")]
+    scores = [
+        score("a", None, "metric_error", threshold=0.9),
+        score("b", 0.0, required=False),
+        score("c", 0.6, metric_fingerprint="g"),
+    ]
+    loose = MetricFacts(name="m", type="m", fingerprint="f", scale=Scale())
+    found = arm(responses, scores, facts=loose)
+    assert found.passed == [None, None, True]
+    assert [found.metrics["m"].ruler(i).counts for i in range(3)] == [True, False, True]
+    assert [found.metrics["m"].ruler(i).fingerprint for i in range(3)] == ["f", "f", "g"]
+
+
+def test_rows_that_are_missing_count_even_where_the_case_has_a_value() -> None:
+    responses = [response("a"), response("a", "rate_limited", repeat=1), response("b")]
+    scores = [score("a", 1.0), score("a", None, "not_run", repeat=1), score("b", 1.0)]
+    found = arm(responses, scores)
+    assert (found.missing, found.missing_share) == ([False, False], pytest.approx(1 / 3))
+    asked = [response("a"), response("a", repeat=1), response("b")]
+    broken = [
+        score("a", 1.0),
+        score("a", None, "metric_error", repeat=1),
+        score("b", None, "no_reference"),
+    ]
+    assert arm(asked, broken).missing_share == 0.5
+    assert arm([], []).missing_share == 0.0
 
 
 def test_a_metric_without_threshold_decides_nothing() -> None:
