@@ -1,12 +1,12 @@
 """Stored runs: found by id, prefix or ``latest``, read as tables, and made ready to be compared or carried."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipex_core.errors import ConfigError
+from pipex_core.errors import ConfigError, StoreError
 from pipex_core.evals.arms import arm_of
 from pipex_core.evals.carry import CarryIndex
 from pipex_core.evals.columns import column_of, holds
@@ -139,11 +139,28 @@ class Archive:
 
     def carry(self, *, suite: str | None = None) -> CarryIndex:
         """What complete runs know, the newest first."""
-        found = self.places(suite=suite)
+        left_out: list[str] = []
         return CarryIndex(
-            responses=(self.table(place, "responses") for place in found),
-            scores=(self.table(place, "scores") for place in found),
+            responses=self.readable("responses", suite=suite, left_out=left_out),
+            scores=self.readable("scores", suite=suite, left_out=left_out),
+            left_out=left_out,
         )
+
+    def readable(
+        self, name: TableName, *, suite: str | None = None, left_out: list[str]
+    ) -> Iterator[pa.Table]:
+        """One table of each complete run, the newest first; those that cannot be read are left out.
+
+        Args:
+            name: Of the table.
+            suite: Only its runs.
+            left_out: Gets a sentence for each table that is left out.
+        """
+        for place in self.places(suite=suite):
+            try:
+                yield self.table(place, name)
+            except StoreError as error:
+                left_out.append(f"{name} of {place.run_id} are not used: {error.message}")
 
 
 def flip_texts(before: Stored, now: Stored, metric: str, *, most: int = 20) -> list[FlipText]:

@@ -32,12 +32,21 @@ class CarryIndex:
 
     Attributes:
         damaged: Response keys whose row no longer hashes to what it says.
+        left_out: What was to be indexed and could not be read, in words.
     """
 
     def __init__(
-        self, *, responses: Iterable[pa.Table] = (), scores: Iterable[pa.Table] = ()
+        self,
+        *,
+        responses: Iterable[pa.Table] = (),
+        scores: Iterable[pa.Table] = (),
+        left_out: Sequence[str] = (),
     ) -> None:
-        """Index the tables, newest first, in the present schema."""
+        """Index the tables, newest first, in the present schema.
+
+        ``left_out`` may grow while the tables are taken.
+        """
+        self.left_out = left_out
         self.damaged: list[str] = []
         self._responses = [table.select(_response_index) for table in responses]
         self._scores = [table.select(_score_index) for table in scores]

@@ -53,7 +53,6 @@ def source_of(
                 sink=sink,
                 journal=journal,
                 timeout_s=job.options.timeout_s,
-                accept_degraded=job.options.accept_degraded,
             )
             return Ask(_PipelineInquiry(target, around).ask)
         case _:

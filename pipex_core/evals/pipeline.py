@@ -44,6 +44,7 @@ class PipelineTarget:
         inputs: Inputs that are the same for all cases.
         options: Further options of the run by name.
         files: Path to SHA-256 of each file that prompts name; None for one that cannot be read.
+        accept_degraded: Whether an answer of a fallback counts as one.
         provider: Which providers answer: ``live``, ``mock``, ``replay``.
     """
 
@@ -54,6 +55,7 @@ class PipelineTarget:
     inputs: Mapping[str, Json] = field(default_factory=dict)
     options: Mapping[str, Json] = field(default_factory=dict)
     files: Mapping[str, str | None] = field(default_factory=dict)
+    accept_degraded: bool = False
     provider: str = "mock"
     name: str | None = None
     kind: Literal["pipeline"] = "pipeline"
@@ -89,6 +91,7 @@ class PipelineTarget:
             "input_name": self.input_name,
             "bindings": dict(self.bindings),
             "files": dict(self.files),
+            "accept_degraded": self.accept_degraded,
             "provider": self.provider,
         }
 
@@ -173,7 +176,6 @@ class Surroundings:
     Attributes:
         journal: Of the evaluation; None makes each case a run of its own.
         timeout_s: Wall deadline of the run of one case.
-        accept_degraded: Whether an answer of a fallback counts as one.
     """
 
     services: Services
@@ -181,7 +183,6 @@ class Surroundings:
     sink: EventSink
     journal: Journal | None = None
     timeout_s: float | None = None
-    accept_degraded: bool = False
 
 
 async def ask_pipeline(
@@ -219,16 +220,14 @@ async def ask_pipeline(
         return failed(
             error, provider=target.provider, calls=spent.calls, cost_nanousd=spent.nanousd
         )
-    answer = answer_of_run(target, result, accept_degraded=around.accept_degraded)
+    answer = answer_of_run(target, result)
     took_ms = (services.clock.monotonic() - started_s) * 1000
     return replace(
         answer, latency_ms=took_ms if listening.latency_ms is None else listening.latency_ms
     )
 
 
-def answer_of_run(
-    target: PipelineTarget, result: RunResult, *, accept_degraded: bool = False
-) -> Answer:
+def answer_of_run(target: PipelineTarget, result: RunResult) -> Answer:
     """The answer that a run holds, or the status that its failure means."""
     last = _last_model(result)
     took: dict[str, Json] = {
@@ -242,7 +241,7 @@ def answer_of_run(
     if result.error is not None:
         return _failed(result, result.error, took)
     degraded = next((name for name, one in result.steps.items() if one.degraded), None)
-    if degraded is not None and not accept_degraded:
+    if degraded is not None and not target.accept_degraded:
         message = f"step {degraded!r} gave the answer of its fallback"
         return Answer(
             status="target_error",

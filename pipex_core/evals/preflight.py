@@ -119,7 +119,7 @@ def prepare(request: Request, *, registry: Registry[MetricType]) -> EvalJob:
         suite=suite,
         cases=in_issue_order(cases, seed=request.seed, fair=limited),
         hashes=known,
-        target=request.target,
+        target=_bound(request.target, options),
         metrics=entries,
         case_metrics=case_metrics,
         repeats=repeats,
@@ -159,10 +159,10 @@ def dry_run(
         prices: For the bound of the cost.
     """
     units = job.units()
-    finished = [unit for unit in units if done(unit) is not None]
+    finished = [unit for unit in units if _serves(job, done(unit))]
     names = {unit.name for unit in finished}
     rest = [unit for unit in units if unit.name not in names]
-    to_ask = [unit for unit in rest if carried(unit) is None]
+    to_ask = [unit for unit in rest if not _serves(job, carried(unit))]
     bound = _bound_usd(job.target, to_ask, prices)
     warnings = []
     if bound is not None and bound > dear_usd and job.options.budget is None:
@@ -177,6 +177,10 @@ def dry_run(
         max_cost_usd=bound,
         warnings=warnings,
     )
+
+
+def _serves(job: EvalJob, answer: Answer | None) -> bool:
+    return answer is not None and job.class_of(answer) != "missing"
 
 
 def _bound_usd(target: Target, units: Sequence[Unit], prices: PriceTable | None) -> float | None:
@@ -254,6 +258,13 @@ def _scale_problems(own: Sequence[Entry], first: dict[str, Entry], where: str) -
 
 def _flat(case_metrics: Mapping[str, Sequence[Entry]]) -> list[Entry]:
     return [entry for entries in case_metrics.values() for entry in entries]
+
+
+def _bound(target: Target, options: RunOptions) -> Target:
+    """The target with those options of the run that decide what its answer is."""
+    if isinstance(target, PipelineTarget):
+        return replace(target, accept_degraded=options.accept_degraded)
+    return target
 
 
 def _target_problems(target: Target, cases: Sequence[Case]) -> list[Problem]:

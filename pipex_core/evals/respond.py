@@ -178,6 +178,7 @@ class Respond:
         carried: Answers of earlier runs.
         found: Told each answer that an earlier try of this run had made durable.
         redact: Takes secrets out of what an answer says before anything is kept of it.
+        budget_refuses: Whether the run's own budget has refused a call; that of a target stops no run.
     """
 
     row_of: RowOf
@@ -190,6 +191,7 @@ class Respond:
     rules: Rules
     found: Callable[[Answer], None] = lambda _: None
     redact: Callable[[str], str] = str
+    budget_refuses: Callable[[], bool] = lambda: True
     _rows: Rows = field(default_factory=Rows)
     _open: list[tuple[Unit, Answer]] = field(default_factory=list)
     _stopped: StopReason | None = None
@@ -222,14 +224,16 @@ class Respond:
             answer = self.log.answer(unit)
             if answer is not None:
                 self.found(answer)
+            # An answer that was final under other options of a run may be a hole under those of this one.
+            if answer is not None and self._is_final(answer):
                 done += 1
             else:
                 answer = self.carried(unit)
-                carried += answer is not None
-            if answer is None:
-                todo.append(unit)
-            else:
-                self._rows.add(self.row_of(unit, answer))
+                if answer is None or not self._is_final(answer):
+                    todo.append(unit)
+                    continue
+                carried += 1
+            self._rows.add(self.row_of(unit, answer))
         self.progress.start(done=done + carried, carried=carried)
         return todo
 
@@ -299,7 +303,7 @@ class Respond:
         self._ended += 1
         code = answer.error_code
         self._unreachable += code == "connection" and self._ended <= first_calls
-        if answer.status == "not_run_budget":
+        if answer.status == "not_run_budget" and self.budget_refuses():
             self._stopped = self._stopped or "budget"
             self._reason = self._reason or code
         elif code in fatal_codes or self._unreachable == first_calls:

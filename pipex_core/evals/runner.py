@@ -153,13 +153,13 @@ async def respond(
             deadline=None if limit is None else started + limit,
         ),
         redact=services.redact,
+        budget_refuses=lambda: ledger.has_refused,
         found=lambda answer: _charge(ledger, answer, journalled=bool(known and known.calls)),
     )
     found = await phase.run(job.units())
-    for key in carry.damaged:
-        watched.events.emit(
-            "warning", data={"code": "cache_damaged", "message": f"the stored row {key} is damaged"}
-        )
+    damaged = [f"the stored row {key} is damaged" for key in carry.damaged]
+    for message in (*carry.left_out, *damaged):
+        watched.events.emit("warning", data={"code": "cache_damaged", "message": message})
     return found
 
 

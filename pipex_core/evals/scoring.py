@@ -119,7 +119,7 @@ class _Scoring:
         parts = score_parts(
             metric=entry.type,
             fingerprint=entry.fingerprint,
-            needs=entry.info.needs,
+            needs=entry.needs,
             response=response["response_hash"],
             case=self._job.hashes[case.id],
             usage=item.usage,

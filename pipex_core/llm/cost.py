@@ -93,9 +93,11 @@ class Level:
     Attributes:
         spent: Settled amounts.
         reserved: Bounds of the calls that run now.
+        has_refused: Whether a call found no room here.
     """
 
     def __init__(self, budget: Budget) -> None:
+        self.has_refused = False
         self.budget = budget
         self.spent = Amount()
         self.reserved = Amount()
@@ -177,6 +179,11 @@ class Ledger:
         return self._own.reserved
 
     @property
+    def has_refused(self) -> bool:
+        """Whether this level, not one inside or around it, has refused a call."""
+        return self._own.has_refused
+
+    @property
     def refuses_unknown_prices(self) -> bool:
         """Whether a budget of this or a higher level refuses models without a price."""
         return any(level.budget.unknown_price == "refuse" for level in self._levels)
@@ -198,6 +205,7 @@ class Ledger:
         """
         for level in self._levels:
             if level.refuses(amount):
+                level.has_refused = True
                 raise level.exceeded(amount)
         warnings = tuple(w for level in self._levels if (w := level.warning(amount)))
         for level in self._levels:

@@ -17,7 +17,7 @@ from typing import Final
 from pipex_core.errors import ConfigError, Problem, SpecError
 from pipex_core.jsonvalue import Json, digest, type_name
 from pipex_core.metrics.catalogue import ALIASES, Alias
-from pipex_core.metrics.contract import Metric, MetricInfo, MetricType
+from pipex_core.metrics.contract import Metric, MetricInfo, MetricType, Need
 from pipex_core.metrics.extraction import Extract, read_extract
 from pipex_core.metrics.options import completed
 from pipex_core.registry import Registry, nearest, similar
@@ -49,6 +49,14 @@ class Entry:
     extract: Extract | None = None
     fallback: "Entry | None" = None
     required: bool = True
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What is read of a case: by the metric, by what takes the answer apart, by the fallback."""
+        found = self.info.needs
+        if self.extract is not None and self.extract.kind == "choice":
+            found |= {"choices"}
+        return found | self.fallback.needs if self.fallback else found
 
     def document(self) -> Mapping[str, Json]:
         """The entry as JSON with everything filled in, for manifests and the plan digest."""

@@ -24,6 +24,21 @@ def stored() -> MemoryBlobs:
     return blobs
 
 
+def test_a_damaged_file_of_one_run_is_left_out_with_a_warning() -> None:
+    blobs = stored()
+    (damaged,) = (
+        key for key in blobs.list("responses/") if "ev_20260102" in key and key.endswith(".parquet")
+    )
+    blobs.put(damaged, b"PAR1 torn")
+    world = World(answering())
+    index = Archive(blobs).carry()
+    again = run(job(run_id="ev_3"), world, carry=index)
+    assert set(again.responses["origin_run_id"].to_pylist()) == {"ev_20260101T000000_aaaaaaaa"}
+    told = [event.data for event in world.events if event.kind == "warning"]
+    assert [one["code"] for one in told] == ["cache_damaged"]
+    assert "ev_20260102T000000_bbbbbbbb" in told[0]["message"]
+
+
 @pytest.fixture(scope="module")
 def archive() -> Archive:
     return Archive(stored())
@@ -88,8 +103,8 @@ def test_a_run_read_back_judges_as_the_run_itself() -> None:
 
 def test_a_table_that_a_run_has_not_is_empty(archive: Archive) -> None:
     place = archive.find("latest")
-    assert archive.table(place, "calls").num_rows == 0
-    assert archive.table(place, "calls", columns=["case_id"]).column_names == ["case_id"]
+    assert archive.table(place, "comparisons").num_rows == 0
+    assert archive.table(place, "comparisons", columns=["p"]).column_names == ["p"]
 
 
 def test_stored_rows_are_carried_into_a_new_run(archive: Archive) -> None:
@@ -204,7 +219,9 @@ def test_failures_of_the_targets_own_making_come_first() -> None:
 
 
 def test_the_rest_of_a_run_is_there(results: Results) -> None:
-    assert results.calls("latest").empty
+    calls = results.calls("latest")
+    assert calls["case_id"].tolist() == ["de", "es", "fr", "it", "pt"]
+    assert calls["latency_ms"].tolist() == [10.0] * 5
     assert results.comparisons("latest").empty
     assert results.manifest("latest")["run_id"] == "ev_20260102T000000_bbbbbbbb"
 

@@ -224,13 +224,35 @@ def test_a_step_that_was_skipped_or_is_absent_gives_no_answer() -> None:
 
 def test_the_answer_of_a_fallback_counts_only_when_it_is_accepted() -> None:
     ran = result(record("a", text="sorry", degraded=True))
-    strict, lax = (answer_of_run(target(), ran, accept_degraded=flag) for flag in (False, True))
+    strict, lax = (answer_of_run(target(accept_degraded=flag), ran) for flag in (False, True))
     assert (strict.status, strict.error_code, strict.failed_step) == (
         "target_error",
         "degraded",
         "a",
     )
     assert (lax.status, lax.text) == ("ok", "sorry")
+
+
+def test_a_run_that_accepts_fallbacks_shares_no_answers_with_one_that_does_not() -> None:
+    strict, lax = (
+        job(target=target(), options={"accept_degraded": flag}) for flag in (False, True)
+    )
+    assert {unit.key for unit in strict.units()} & {unit.key for unit in lax.units()} == set()
+
+
+def test_a_budget_of_the_workflow_stops_its_case_and_not_the_run() -> None:
+    small = lookup.replace("name: lookup", "name: lookup\n  budget: {max_cost_usd: 0.002}", 1)
+    dear = {
+        "responses": [
+            {"when": {"contains": "de"}, "reply": "Berlin", "cost": 0.003},
+            *answering()["responses"],
+        ]
+    }
+    world = World(dear)
+    options = {"max_concurrency": 1, "second_pass": False}
+    found = run(job(target=target(small, world=world), options=options), world)
+    assert found.responses["status"].to_pylist() == ["not_run_budget", *["ok"] * 4]
+    assert found.status == "incomplete"
 
 
 def test_the_code_inside_a_loop_decides_and_not_the_loops_own() -> None:

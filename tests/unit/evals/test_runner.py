@@ -336,6 +336,30 @@ def test_a_deadline_of_a_case_is_a_hole_or_a_failure_as_the_run_says() -> None:
     assert (failure.status, failure.summary.metrics["exact_match"].mean) == ("completed", 0.0)
 
 
+def test_a_deadline_that_counted_as_a_failure_is_asked_again_where_it_is_a_hole() -> None:
+    slow = {"default": {"reply": "late", "latency_ms": 5000}}
+    options = {"timeout_s": 1.0, "second_pass": False}
+    failed = run(job(options={**options, "timeout_is": "failure"}), World(slow))
+    world = World(answering())
+    again = run(job(run_id="ev_2", options=options), world, carry=carried_from(failed))
+    assert len(world.provider.sent) == 5
+    assert set(again.responses["status"].to_pylist()) == {"ok"}
+    kept = job(run_id="ev_3", options={**options, "timeout_is": "failure"})
+    assert set(run(kept, World(), carry=carried_from(failed)).responses["cache"].to_pylist()) == {
+        "carried"
+    }
+
+
+def test_a_resumed_run_asks_again_what_counts_as_a_hole_now() -> None:
+    slow = {"default": {"reply": "late", "latency_ms": 5000}}
+    options = {"timeout_s": 1.0, "second_pass": False}
+    first = World(slow)
+    run(job(options={**options, "timeout_is": "failure"}), first)
+    world = World(answering(), journals=first.journals)
+    again = run(job(options=options), world)
+    assert set(again.responses["status"].to_pylist()) == {"ok"}
+
+
 def test_repeats_are_independent_answers() -> None:
     replies = {"responses": [{"replies": ["Berlin", "Bonn"]}]}
     found = run(

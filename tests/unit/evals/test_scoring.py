@@ -35,6 +35,18 @@ def with_metric(metric: Any, *cases: Any) -> EvalJob:
     return replace(made, metrics=(entry,))
 
 
+def test_a_score_by_a_choice_is_computed_again_when_the_choices_change() -> None:
+    metric = {"type": "regex_match", "pattern": "A", "extract": {"choice": True}}
+
+    def keyed(*choices: str) -> Any:
+        suite = capital_suite([case("de", choices=choices, expected_output="A")])
+        return rows_of(job(suite, metrics=[metric]), ok("Berlin"))[0]
+
+    first, second = keyed("Berlin", "Bonn"), keyed("Bonn", "Berlin")
+    assert (first["score"], second["score"]) == (1.0, 0.0)
+    assert first["score_key"] != second["score_key"]
+
+
 def test_an_answer_that_is_missing_has_a_code_and_no_number() -> None:
     made = job(capital_suite([case("de"), case("es"), case("fr"), case("it")]))
     rows = rows_of(
