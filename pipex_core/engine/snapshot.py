@@ -49,6 +49,7 @@ class RunningState:
         self._records = _Values()
         self._variables = _Values()
         self._digests = _Values()
+        self._more: dict[str, tuple[Json, bytes]] = {}
         self._earlier = _none
         self._unsaved: dict[str, bytes] = {}
 
@@ -66,7 +67,7 @@ class RunningState:
         """The state now, beside small values of other kinds by name."""
         if self._records.size > part_bytes:
             self._close_part()
-        pairs = {name: pair(name, canonical_bytes(value)) for name, value in more.items()}
+        pairs = {name: self._kept_pair(name, value) for name, value in more.items()}
         pairs |= self._records.pairs("records", "record_blobs")
         pairs |= self._variables.pairs("variables", "variable_blobs")
         if self._earlier != _none:
@@ -79,6 +80,12 @@ class RunningState:
         """The snapshot and all that it names are stored, and need not be stored again."""
         for key in snapshot.blobs:
             self._unsaved.pop(key, None)
+
+    def _kept_pair(self, name: str, value: Json) -> bytes:
+        known = self._more.get(name)
+        if known is None or known[0] != value:
+            known = self._more[name] = (value, pair(name, canonical_bytes(value)))
+        return known[1]
 
     def _close_part(self) -> None:
         pairs = self._records.pairs("records", "record_blobs")
@@ -101,9 +108,11 @@ class _Values:
         self.size = 0
         self._inline: dict[str, bytes] = {}
         self._large: dict[str, bytes] = {}
+        self._joined: bytes | None = None
 
     def put(self, name: str, data: bytes) -> dict[str, bytes]:
         """Take in a value; gives the blob that has to be stored for it, if it is large."""
+        self._joined = None
         self.size -= len(self._inline.pop(name, b""))
         self._large.pop(name, None)
         if len(data) <= inline_bytes:
@@ -122,7 +131,9 @@ class _Values:
 
     def inline(self) -> bytes:
         """The map of the small ones."""
-        return object_of(self._inline)
+        if self._joined is None:
+            self._joined = object_of(self._inline)
+        return self._joined
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
