@@ -262,6 +262,7 @@ def _exit_of(found: "EvalRun", request: "EvalRequest") -> int:
     return exit_code(
         found.summary,
         found.verdict,
+        finished=found.judgement.outcome.finished,
         fail_on_threshold=request.fail_on_threshold,
         max_missing=request.options.max_missing,
     )

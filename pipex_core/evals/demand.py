@@ -203,11 +203,13 @@ def _single_demand(bench: Bench, demand: Demand, metric: MetricArm, part: Slice 
         method="point",
     )
     if demand.rule.kind == "coverage":
-        share = 1 - values.missing_share if values.values.size else None
+        chosen = range(len(metric.states)) if within is None else within
+        states = [metric.states[i] for i in chosen]
+        asked = len(states) - states.count(None) - states.count("na")
+        share = states.count("scored") / asked if asked else None  # an imputed failure is no score
         reached = None if share is None else share >= demand.rule.min - tolerance
         row = replace(row, mean_b=share, stat="coverage")
-        evidence = Evidence(n=values.values.size, reached=reached)
-        return replace(demand, row=row, evidence=evidence)
+        return replace(demand, row=row, evidence=Evidence(n=asked, reached=reached))
     ends = _ends(values)
     demand = replace(
         demand,

@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 
 from pipex_core.evals.answers import fatal_codes
 from pipex_core.evals.columns import holds, values_of
+from pipex_core.evals.respond import first_calls
 from pipex_core.evals.results import RunStatus, is_open
 from pipex_core.evals.summary import Summary
 from pipex_core.evals.verdict import Verdict
@@ -35,7 +36,7 @@ def outcome_of(responses: pa.Table, scores: pa.Table) -> Outcome:
     missing = pc.sum(holds(responses["class"], "missing")).as_py() or 0
     codes = set(pc.unique(_text(responses["error_code"])).to_pylist())
     n_open = int(missing) + _open_scores(scores)
-    if "stopped_fatal" in codes:
+    if "stopped_fatal" in codes or codes & fatal_codes or _is_unreachable(responses, codes):
         reason = min(codes & (fatal_codes | {"connection"}), default="fatal")
         return Outcome(status="failed", reason=reason, n_open=n_open, finished=False)
     if "budget_exceeded" in codes or "stopped_budget" in codes:
@@ -49,10 +50,16 @@ def outcome_of(responses: pa.Table, scores: pa.Table) -> Outcome:
     return Outcome(status="completed")
 
 
+def _is_unreachable(responses: pa.Table, codes: set[str | None]) -> bool:
+    """Did the first calls find nobody, with no case left to be stopped?"""
+    return codes == {"connection"} and responses.num_rows >= first_calls
+
+
 def exit_code(
     summary: Summary,
     verdict: Verdict | None,
     *,
+    finished: bool = True,
     fail_on_threshold: bool = False,
     max_missing: float = 0.0,
 ) -> int:
@@ -61,15 +68,15 @@ def exit_code(
     Args:
         summary: Of the run.
         verdict: Of its gate, or None.
+        finished: Whether the run came to its own end; one that was stopped is 4 whatever is missing.
         fail_on_threshold: Whether a required metric whose mean misses its threshold, or has none, is 1.
-        max_missing: Share of missing rows of any metric that is accepted.
+        max_missing: Share of missing rows, of the answers or of any metric, that is accepted.
     """
     if verdict is not None:
         return verdict.exit_code
     if fail_on_threshold and missed_thresholds(summary):
         return 1
-    rates = [one.missing_rate or 0.0 for one in summary.metrics.values()]
-    return 4 if max(rates, default=0.0) > max_missing else 0
+    return 4 if not finished or (summary.totals.missing_rate or 0.0) > max_missing else 0
 
 
 def missed_thresholds(summary: Summary) -> list[str]:

@@ -63,10 +63,12 @@ class Totals:
         n_cases: Cases that count; quarantined ones are told apart in ``n_quarantined``.
         n_rows: Responses, all repeats and quarantined cases included.
         n_ok: Rows of class observed; with ``n_failed`` and ``n_missing`` they make ``n_rows``.
-        statuses: Response status to number of rows.
+        n_counted: Rows of the cases that count, which ``n_counted_failed``, ``statuses`` (response
+            status to number of rows), ``counted_nanousd`` and latencies are about. Carried cost counts.
+        missing_rate: Largest share of them without an answer or a metric's score; None without rows.
         pass_rate: Passed by passed plus failed cases; None when nothing was decided.
         cost_nanousd: Of the rows that this run paid for; ``saved_nanousd`` is what the others, carried or
-            from the call cache, once cost.
+            from the call cache, once cost. Quarantined cases cost too.
         latency: Percentiles in milliseconds over rows with a latency, by name: ``p50 p90 p95 p99``.
     """
 
@@ -92,6 +94,10 @@ class Totals:
     saved_nanousd: int
     duration_ms_mean: float | None
     latency: Mapping[str, float]
+    n_counted: int = 0
+    n_counted_failed: int = 0
+    counted_nanousd: int = 0
+    missing_rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +114,8 @@ class Summary:
     slices: Mapping[str, Mapping[str, Mapping[str, MetricSummary]]] = field(default_factory=dict)
 
     def rate(self, status: str) -> float | None:
-        """Share of the rows with this status; None for a run without rows."""
-        rows = self.totals.n_rows
+        """Share of the rows that count with this status; None for a run without such rows."""
+        rows = self.totals.n_counted
         return self.totals.statuses.get(status, 0) / rows if rows else None
 
     def value(self, name: str) -> float | None:
@@ -117,20 +123,21 @@ class Summary:
 
         Names: ``pass_rate cost_total cost_per_case latency_p95 missing_rate failure_rate
         refusal_rate truncation_rate``, and a metric with ``_mean``, ``_median``, ``_p95`` or another
-        field of its estimate behind it. Rates are shares of rows, carried cost counts as cost.
+        field of its estimate behind it. Rates are shares of rows, carried cost counts as cost, and
+        quarantined cases are left out.
 
         Raises:
             KeyError: No number has this name.
         """
         totals = self.totals
-        rows = totals.n_rows
-        spent = (totals.cost_nanousd + totals.saved_nanousd) / 1e9
+        rows = totals.n_counted
+        spent = totals.counted_nanousd / 1e9
         known: dict[str, float | None] = {
             "pass_rate": totals.pass_rate,
             "cost_total": spent,
             "cost_per_case": spent / totals.n_cases if totals.n_cases else None,
-            "missing_rate": totals.n_missing / rows if rows else None,
-            "failure_rate": totals.n_failed / rows if rows else None,
+            "missing_rate": totals.missing_rate,
+            "failure_rate": totals.n_counted_failed / rows if rows else None,
             "refusal_rate": self.rate("model_refusal"),
             "truncation_rate": self.rate("truncated"),
             **{
@@ -266,7 +273,9 @@ def _totals(arm: Arm, responses: pa.Table, scores: pa.Table) -> Totals:
     quarantined = pc.unique(responses["case_id"].filter(responses["quarantined"]))
     decided = [i for i, passed in enumerate(arm.passed) if passed is not None]
     rate = _estimate(arm, decided, [float(bool(arm.passed[i])) for i in decided], Scale())
-    latencies = responses["latency_ms"].drop_null().to_pylist()
+    narrow = responses.select(("class", "status", "latency_ms", "cost_nanousd"))
+    counted = narrow.filter(pc.invert(responses["quarantined"]))
+    latencies = counted["latency_ms"].drop_null().to_pylist()
     missing = sum(arm.missing)
     return Totals(
         n_cases=len(arm.cases),
@@ -280,7 +289,7 @@ def _totals(arm: Arm, responses: pa.Table, scores: pa.Table) -> Totals:
         n_case_failed=arm.passed.count(False),
         n_undetermined=arm.passed.count(None) - missing,
         n_cases_missing=missing,
-        statuses=dict(sorted(Counter(values_of(responses["status"])).items())),
+        statuses=dict(sorted(Counter(values_of(counted["status"])).items())),
         pass_rate=rate.mean if rate else None,
         pass_interval=rate.interval if rate else None,
         calls=_sum(own, "calls"),
@@ -295,6 +304,10 @@ def _totals(arm: Arm, responses: pa.Table, scores: pa.Table) -> Totals:
             for word, share in (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99))
             if latencies
         },
+        n_counted=counted.num_rows,
+        n_counted_failed=pc.sum(holds(counted["class"], "target_failure")).as_py() or 0,
+        counted_nanousd=_sum(counted, "cost_nanousd"),
+        missing_rate=arm.missing_share if counted.num_rows else None,
     )
 
 

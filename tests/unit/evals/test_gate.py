@@ -467,13 +467,17 @@ def test_missing_cases_count_against_plain_numbers_too() -> None:
     assert (found.outcome, found.row.v_minus, found.row.v_plus) == ("INCOMPLETE", "FAIL", "PASS")
 
 
-@pytest.mark.parametrize(("missing", "wanted"), [(4, "PASS"), (5, "PASS"), (6, "INCOMPLETE")])
-def test_coverage_counts_what_was_answered(missing: int, wanted: str) -> None:
+@pytest.mark.parametrize(
+    ("missing", "failed", "wanted"),
+    [(4, 0, "PASS"), (5, 0, "PASS"), (6, 0, "INCOMPLETE"), (0, 5, "PASS"), (1, 5, "INCOMPLETE")],
+)
+def test_coverage_counts_what_was_scored(missing: int, failed: int, wanted: str) -> None:
     rule = Rule(id="r", metric="m", kind="coverage", min=0.95)
-    run = arm([*["na"] * 10, *[1.0] * (90 - missing), *["failed"] * 10, *[None] * missing])
+    scored = [1.0] * (100 - missing - failed)
+    run = arm([*["na"] * 10, *scored, *["failed"] * failed, *[None] * missing, "not planned"])
     found = verdict(rule, run, max_missing=0.0)
     assert found.verdict == wanted
-    assert only(found).row.mean_b == pytest.approx(1 - missing / 100)
+    assert only(found).row.mean_b == pytest.approx(1 - (missing + failed) / 100)
 
 
 def test_nothing_to_cover_is_not_covered() -> None:

@@ -8,7 +8,8 @@ import pytest
 from pipex_core.evals.gatefile import gate_of
 from pipex_core.evals.judgement import decide, summarise
 from pipex_core.evals.outcome import exit_code, missed_thresholds
-from tests.fakes.evaluation import answering, capital_suite, case, job, run
+from pipex_core.evals.recorded import recorded_target
+from tests.fakes.evaluation import answering, capital_suite, capitals, case, job, run
 from tests.fakes.metrics import Answering, raising
 from tests.fakes.world import World
 
@@ -35,6 +36,47 @@ def failing(kind: str) -> dict[str, Any]:
 )
 def test_a_run_ends_as_its_rows_say(rules: Any, outcome: tuple[str, str | None, int]) -> None:
     assert ended(rules) == outcome
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "status"),
+    [("auth", 1, "failed"), ("connection", 5, "failed"), ("connection", 4, "incomplete")],
+)
+def test_a_fatal_end_is_one_too_when_no_case_is_left_to_be_stopped(
+    kind: str, count: int, status: str
+) -> None:
+    broken = {"default": {"error": {"kind": kind, "message": "m"}}}
+    cases = [case(name) for name in list(capitals)[:count]]
+    found = run(job(capital_suite(cases), options={"second_pass": False}), World(broken))
+    outcome = found.judgement.outcome
+    assert outcome.status == status
+    assert outcome.finished is (status == "incomplete")
+    if status == "failed":
+        assert outcome.reason == kind
+
+
+def test_a_run_that_was_stopped_is_4_however_many_holes_are_accepted() -> None:
+    found = run(job(options={"max_concurrency": 1}), World(failing("auth")))
+    finished = found.judgement.outcome.finished
+    assert exit_code(found.summary, None, finished=finished, max_missing=1.0) == 4
+    assert exit_code(found.summary, None, max_missing=1.0) == 0
+
+
+def test_missing_repeats_and_metric_errors_are_holes_for_summary_gate_and_exit_code() -> None:
+    rules = [{"metric": "missing_rate", "kind": "threshold", "value": 0.05}]
+    gate = gate_of({"baseline": "none", "rules": rules})
+    halves = recorded_target([{"case_id": k, "output": v} for k, v in capitals.items()])
+    repeated = job(target=halves, repeats=2, gate=gate)
+    slow = Answering(raising(TimeoutError("too slow")))
+    broken = job(target=halves, gate=gate)
+    broken = replace(broken, metrics=(replace(broken.metrics[0], metric=slow, info=slow.info),))
+    for made, share in ((repeated, 0.5), (broken, 1.0)):
+        found = run(made)
+        assert found.summary.value("missing_rate") == share
+        assert found.verdict is not None
+        (rule,) = found.verdict.rules
+        assert (rule.outcome, rule.row.mean_b) == ("FAIL", share)
+        assert exit_code(found.summary, None) == 4
 
 
 def test_a_run_that_ran_out_of_time_is_incomplete() -> None:

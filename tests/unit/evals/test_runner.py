@@ -455,6 +455,22 @@ def test_the_published_run_is_the_run() -> None:
     )
 
 
+def test_quarantined_cases_leave_every_number_that_a_gate_can_ask_for() -> None:
+    suite = capital_suite([case("de"), case("fr", status="quarantined")])
+    rules = answering()["responses"]
+    slow = {"when": {"contains": "of fr?"}, "reply": "Paris", "latency_ms": 90_000, "cost": 1.0}
+    summary = run(job(suite), World({"responses": [slow, *rules]})).summary
+    numbers = {name: summary.value(name) for name in ("cost_total", "cost_per_case", "latency_p95")}
+    assert numbers == {"cost_total": 0.001, "cost_per_case": 0.001, "latency_p95": 10.0}
+    assert summary.totals.cost_nanousd == 1_001_000_000
+    refused = {"when": {"contains": "of fr?"}, "error": {"kind": "content_filter", "message": "m"}}
+    summary = run(job(suite), World({"responses": [refused, *rules]})).summary
+    assert (summary.value("refusal_rate"), summary.totals.n_rows) == (0.0, 2)
+    down = {"when": {"contains": "of fr?"}, "error": {"kind": "server_error", "message": "m"}}
+    summary = run(job(suite), World({"responses": [down, *rules]})).summary
+    assert (summary.value("missing_rate"), summary.totals.n_missing) == (0.0, 1)
+
+
 def test_quarantined_cases_run_and_count_nowhere() -> None:
     suite = capital_suite([case("de"), case("fr", status="quarantined")])
     found = run(job(suite), World(answering({"fr": "Lyon"})))
