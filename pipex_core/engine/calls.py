@@ -102,7 +102,7 @@ class JournalCallLog:
             "t": "done",
             **_identity(call),
             **reply,
-            "usage": {name: value for name in usage_fields if (value := _count(response, name))},
+            "usage": usage_json(response),
             "cost_nanousd": cost_nanousd,
             "price_id": response.price_id,
             "model_served": response.model_served,
@@ -177,6 +177,11 @@ class CountedLog:
         await self._log.fail(call, error, cost_nanousd=cost_nanousd)
 
 
+def usage_json(response: Response) -> dict[str, int]:
+    """The tokens of an answer by class, without the classes that it used none of."""
+    return {name: value for name in usage_fields if (value := getattr(response.usage, name))}
+
+
 def reply_json(response: Response) -> dict[str, Json]:
     """What the journal keeps of an answer beside its usage and price."""
     return {
@@ -215,7 +220,3 @@ def _identity(call: Begun) -> dict[str, Json]:
         "request": call.request,
         "attempt": call.attempt,
     }
-
-
-def _count(response: Response, name: str) -> int:
-    return int(getattr(response.usage, name))

@@ -36,6 +36,7 @@ from pipex_core.expressions.evaluate import evaluate
 from pipex_core.expressions.template import render
 from pipex_core.expressions.values import to_text, truth
 from pipex_core.jsonvalue import Json, canonical_bytes, check_schema, compact
+from pipex_core.llm.cost import Amount
 from pipex_core.spec.model import StepShape, StepSpec
 from pipex_core.steps.contract import (
     BlockResult,
@@ -43,6 +44,7 @@ from pipex_core.steps.contract import (
     ChildRun,
     Inside,
     Outcome,
+    Paid,
     Step,
     StepContext,
     outermost,
@@ -217,6 +219,7 @@ class _Run:
         self._spent.said.clear()
         try:
             outcome = await self._work().run(self._context(asking))
+            self._charge(outcome.paid)
         finally:
             self._spent.cost_nanousd += asking.cost_nanousd
             self._spent.tokens += asking.tokens
@@ -226,6 +229,13 @@ class _Run:
         if not self._shape.is_model:
             self._check_schema(outcome)
         return outcome
+
+    def _charge(self, paid: Paid) -> None:
+        self._spent.cost_nanousd += paid.nanousd
+        self._spent.tokens += paid.tokens
+        tokens = paid.tokens.input + paid.tokens.output
+        amount = Amount(nanousd=paid.nanousd, tokens=tokens, calls=paid.calls)
+        self._execution.ledger.charge(amount)
 
     def _work(self) -> Step:
         return self._execution.services.steps.get(self._step.type)()

@@ -5,7 +5,7 @@ failure of the target is an observation; a failure of the infrastructure is a ho
 fills.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -76,6 +76,7 @@ class Answer:
         cost_nanousd: Of the answer; failed tries before it are in the ledger and in no row.
         started_at: Wall clock, for display.
         origin_run_id: Run that made it, when it is carried; empty for this run.
+        noted_calls: Calls that cost nothing and are journalled beside the answer; see ``callrows``.
     """
 
     status: ResponseStatus
@@ -105,6 +106,7 @@ class Answer:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     origin_run_id: str = ""
+    noted_calls: Sequence[Mapping[str, Json]] = ()
 
     def stored(self) -> dict[str, Json]:
         """JSON for the journal; what holds its default is left out."""
@@ -132,7 +134,9 @@ class Answer:
                 yield name, value
 
 
-_defaults = tuple((field.name, field.default) for field in fields(Answer))
+_defaults = tuple(
+    (field.name, field.default) for field in fields(Answer) if field.name != "noted_calls"
+)
 
 
 def _plain(value: Json) -> Json:

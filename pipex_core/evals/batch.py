@@ -23,6 +23,7 @@ from pipex_core.jsonvalue import Json
 from pipex_core.metrics.contract import MetricType
 from pipex_core.ports import BlobStore
 from pipex_core.registry import Registry
+from pipex_core.steps.contract import Paid, Tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,4 +117,11 @@ def batch_result(run: EvalRun, store: BlobStore) -> BatchResult:
         verdict=verdict.as_json() if verdict else None,
         document={**result_document(found), "results": result_rows(found)},
         missed=missed_thresholds(summary),
+        paid=Paid(
+            nanousd=run.spent.nanousd,
+            tokens=Tokens(
+                input=summary.totals.input_tokens or 0, output=summary.totals.output_tokens or 0
+            ),
+            calls=run.spent.calls,
+        ),
     )

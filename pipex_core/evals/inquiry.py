@@ -7,12 +7,13 @@ from pipex_core.engine.calls import JournalCallLog
 from pipex_core.engine.journal import Journal
 from pipex_core.engine.services import Services
 from pipex_core.evals.answers import Answer
+from pipex_core.evals.callrows import NotedCalls
 from pipex_core.evals.job import EvalJob
 from pipex_core.evals.pipeline import PipelineTarget, Surroundings, ask_pipeline
 from pipex_core.evals.recorded import RecordedTarget
 from pipex_core.evals.respond import Ask, Lookup, Unit
 from pipex_core.evals.target import Asking, PromptTarget, ask_model
-from pipex_core.llm.client import CachePolicy, NullCallLog
+from pipex_core.llm.client import CachePolicy
 from pipex_core.llm.cost import Ledger
 from pipex_core.llm.limits import RetryPolicy
 from pipex_core.llm.provider import CallLog
@@ -105,9 +106,10 @@ class _ModelInquiry:
         clock = self._services.clock
         started = clock.now()
         timeout_s = self._job.options.timeout_s
+        log = self._log(unit, attempt)
         asking = Asking(
             client=self._services.client,
-            log=self._log(unit, attempt),
+            log=log,
             ledger=self._ledger,
             retry=self._retry,
             sink=self._sink,
@@ -115,11 +117,12 @@ class _ModelInquiry:
             deadline=None if timeout_s is None else clock.monotonic() + timeout_s,
         )
         answer = await ask_model(self._target, unit.case, unit.repeat, asking)
-        return replace(answer, started_at=started, finished_at=clock.now())
+        noted = log.calls if isinstance(log, NotedCalls) else ()
+        return replace(answer, started_at=started, finished_at=clock.now(), noted_calls=noted)
 
     def _log(self, unit: Unit, attempt: int) -> CallLog:
         if self._journal is None:
-            return NullCallLog(unit.name)
+            return NotedCalls(unit.name, self._services.clock)
         # Only the try that a crash interrupted goes on with its calls; a later one starts afresh.
         known = self._journal.state.units.get(unit.name)
         before = known if known is not None and attempt == known.attempt + 1 else None

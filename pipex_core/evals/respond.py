@@ -21,6 +21,7 @@ from pipex_core.evals.results import ResponseClass, ResponseRow
 from pipex_core.evals.suite import Case
 from pipex_core.evals.table import joined, response_batch
 from pipex_core.jsonvalue import Json
+from pipex_core.llm.cost import Amount
 from pipex_core.ports import Clock
 
 rows_per_batch = 1_000
@@ -28,6 +29,8 @@ rows_per_sync = 50
 small_characters = 8_192  # in JSON at most six bytes each, well below what the journal keeps inline
 first_calls = 5  # an unreachable host shows in the first calls; later it is an outage
 tried_again = frozenset({"infra_error", "rate_limited", "timeout"})
+
+nothing = Amount()
 
 StopReason = Literal["fatal", "budget", "max_time"]
 
@@ -75,11 +78,13 @@ class Responses:
         table: A row for every unit, sorted.
         stopped: Why not every case was asked, or None.
         reason: The code that stopped it, for people.
+        spent: By this run so far, tries that failed and those before a restart included.
     """
 
     table: pa.Table
     stopped: StopReason | None = None
     reason: str | None = None
+    spent: Amount = nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +133,8 @@ class CaseLog:
             "attempt": attempt,
             "status": "succeeded" if final else "failed",
         }
+        if answer.noted_calls:
+            record["calls"] = answer.noted_calls
         if _is_small(answer):
             record["result"] = answer.stored()
         else:

@@ -7,7 +7,7 @@ them one by one. ``evaluate`` calls them in one go; both ways give equal tables 
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pyarrow as pa
@@ -16,6 +16,7 @@ from pipex_core.engine.journal import Journal, open_journal
 from pipex_core.engine.services import Services
 from pipex_core.errors import ConfigError
 from pipex_core.evals.answers import Answer
+from pipex_core.evals.callrows import calls_table
 from pipex_core.evals.carry import CarryIndex
 from pipex_core.evals.columns import lean_memory
 from pipex_core.evals.inquiry import source_of
@@ -36,7 +37,7 @@ from pipex_core.evals.manifest import (
 )
 from pipex_core.evals.progress import Progress
 from pipex_core.evals.publication import Place, publish
-from pipex_core.evals.respond import CaseLog, Respond, Responses, Rules
+from pipex_core.evals.respond import CaseLog, Respond, Responses, Rules, nothing
 from pipex_core.evals.scoring import score
 from pipex_core.evals.summary import MetricSummary, Summary
 from pipex_core.evals.table import record_batch
@@ -58,6 +59,7 @@ class EvalRun:
         responses: Sorted by case and repeat, ``passed`` filled in.
         scores: Sorted by case, repeat, metric and submetric.
         manifest: As published, or as it would have been.
+        spent: By this run, tries that failed and those before a restart included.
     """
 
     job: EvalJob
@@ -65,6 +67,7 @@ class EvalRun:
     scores: pa.Table
     judgement: Judgement
     manifest: Mapping[str, Json]
+    spent: Amount = nothing
 
     @property
     def run_id(self) -> str:
@@ -160,7 +163,7 @@ async def respond(
     damaged = [f"the stored row {key} is damaged" for key in carry.damaged]
     for message in (*carry.left_out, *damaged):
         watched.events.emit("warning", data={"code": "cache_damaged", "message": message})
-    return found
+    return replace(found, spent=ledger.spent)
 
 
 def _charge(ledger: Ledger, answer: Answer, *, journalled: bool) -> None:
@@ -178,8 +181,9 @@ def publish_run(
     *,
     around: Circumstances,
     blobs: BlobStore,
+    calls: pa.Table | None = None,
 ) -> EvalRun:
-    """The finished run, its tables and its manifest stored."""
+    """The finished run, its tables and its manifest stored; ``calls`` when somebody has them."""
     filled = passed_filled_in(responses, scores)
     row = run_row(
         job,
@@ -195,6 +199,7 @@ def publish_run(
             "runs": record_batch("runs", [row]),
             "responses": filled,
             "scores": scores,
+            **({} if calls is None else {"calls": calls}),
             "comparisons": comparison_table(judgement.comparisons),
         },
         manifest_of(job, row, judgement.summary, filled, judgement.verdict),
@@ -269,13 +274,14 @@ async def _phases(
             score, job, responses.table, carried=around.carry.scores, progress=watching.progress
         )
         judgement = await asyncio.to_thread(_judged, job, responses.table, scores)
+        calls = await asyncio.to_thread(calls_table, journal.records(), run_id=job.run_id)
         circumstances = Circumstances(
             started_at=started_at,
             finished_at=clock.now(),
             duration_ms=round((clock.monotonic() - started) * 1000),
             environment=around.environment,
         )
-        return await asyncio.to_thread(
+        run = await asyncio.to_thread(
             publish_run,
             job,
             responses.table,
@@ -283,7 +289,9 @@ async def _phases(
             judgement,
             around=circumstances,
             blobs=around.blobs,
+            calls=calls,
         )
+        return replace(run, spent=responses.spent)
 
 
 def check_resume(job: EvalJob, journal: Journal) -> None:

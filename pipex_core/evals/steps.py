@@ -12,7 +12,7 @@ from typing import Protocol, cast
 from pipex_core.errors import ConfigError, ErrorRecord, StepError
 from pipex_core.jsonvalue import Json, compact, digest
 from pipex_core.spec.model import FieldShape, StepShape
-from pipex_core.steps.contract import Outcome, StepContext
+from pipex_core.steps.contract import Outcome, Paid, StepContext, nothing_paid
 
 extension = "evaluate"
 default_concurrency = 5
@@ -54,6 +54,7 @@ class BatchResult:
         document: ``pipex.result/1`` with its ``results``; made only when asked for.
         missed: Required metrics whose mean misses its threshold or could not be computed.
         warnings: (code, message) pairs.
+        paid: By this run, tries that failed included.
     """
 
     run_id: str
@@ -67,6 +68,7 @@ class BatchResult:
     document: Mapping[str, Json]
     missed: Sequence[str] = ()
     warnings: Sequence[tuple[str, str]] = ()
+    paid: Paid = nothing_paid
 
 
 class Evaluate(Protocol):
@@ -151,6 +153,7 @@ class EvalBatch:
             },
             metadata={"run_id": result.run_id, "row_digest": result.row_digest},
             failure=failure,
+            paid=result.paid,
         )
 
 

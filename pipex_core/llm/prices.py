@@ -145,9 +145,16 @@ class PriceTable:
 
         Before the first day of all its rows a model has the price of the earliest one.
         """
-        rows = sorted((p for p in self.prices if p.covers(model)), key=lambda p: p.valid_from)
-        in_force = [p for p in rows if p.valid_from <= (on or self.as_of)]
-        return in_force[-1] if in_force else next(iter(rows), None)
+        if (model, on) not in self._found:
+            rows = sorted((p for p in self.prices if p.covers(model)), key=lambda p: p.valid_from)
+            in_force = [p for p in rows if p.valid_from <= (on or self.as_of)]
+            self._found[model, on] = in_force[-1] if in_force else next(iter(rows), None)
+        return self._found[model, on]
+
+    @cached_property
+    def _found(self) -> dict[tuple[str, date | None], Price | None]:
+        """Rows that were looked for before: a run asks for the same few twice per call."""
+        return {}
 
     @cached_property
     def highest(self) -> Price:

@@ -9,7 +9,7 @@ attempts are counted by whoever made the context; a step has no account to keep.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeVar
+from typing import Final, Literal, Protocol, TypeVar
 
 from pipex_core.errors import ErrorRecord, ExpressionError
 from pipex_core.expressions.evaluate import Mode, Scope
@@ -39,6 +39,18 @@ class Tokens:
 
     def __add__(self, other: "Tokens") -> "Tokens":
         return Tokens(input=self.input + other.input, output=self.output + other.output)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paid:
+    """What a step took that went through no call of its own, such as that of a whole evaluation."""
+
+    nanousd: int = 0
+    tokens: Tokens = field(default_factory=Tokens)
+    calls: int = 0
+
+
+nothing_paid: Final = Paid()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +108,7 @@ class Outcome:
         signal: What it does to the loop around it, or None.
         skipped: Why the step counts as skipped although it began, or None.
         failure: Why a composite step failed although it gathered ``data``; None when it succeeded.
+        paid: What was paid elsewhere for it; counts in its record and against the run's budget.
     """
 
     text: str | None = None
@@ -108,6 +121,7 @@ class Outcome:
     signal: Signal | None = None
     skipped: str | None = None
     failure: ErrorRecord | None = None
+    paid: Paid = nothing_paid
 
 
 Record = Mapping[str, Json]  # a step record as JSON, section 16.1

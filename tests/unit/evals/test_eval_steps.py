@@ -16,6 +16,7 @@ from pipex_core.evals.steps import BatchRequest, BatchResult, EvalBatch
 from pipex_core.evals.suite import Suite
 from pipex_core.evals.target import Target
 from pipex_core.metrics.catalogue import built_in
+from pipex_core.steps.contract import Tokens
 from tests.fakes.evaluation import answering, capital_suite, job, prompt, recorded, run
 from tests.fakes.steps import Bench, spec
 from tests.fakes.workspace import MemoryWorkspace
@@ -272,3 +273,7 @@ workflow:
     assert found.status == "succeeded", found.error
     assert found.steps["rate"].data == 100.0
     assert found.steps["judge"].metadata["run_id"].startswith("ev_")
+    # What the evaluation took is a part of what the run took.
+    assert found.steps["judge"].cost_nanousd == 5_000_000
+    assert (found.cost_nanousd, found.calls) == (5_000_000, 5)
+    assert found.tokens == found.steps["judge"].tokens != Tokens()
