@@ -5,7 +5,7 @@ evaluation follows from the root run and the partition, so a re-execution finds 
 that it repeats, and publishes under the same id.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from pipex_core.app.evaluations import Desk
 from pipex_core.app.reports import findings_of, rendered
 from pipex_core.engine.journal import open_journal
-from pipex_core.errors import ConfigError, StepError
+from pipex_core.errors import ConfigError, StepError, StoreError
 from pipex_core.evals.answers import Answer
 from pipex_core.evals.carry import CarryIndex
 from pipex_core.evals.job import EvalJob
@@ -27,8 +27,17 @@ from pipex_core.evals.scoring import score
 from pipex_core.evals.table import joined, response_batch
 from pipex_core.jsonvalue import Json, digest
 from pipex_dagster.resources import ParquetTables, PipexResource, core_key, root_of, tables_key
+from pipex_dagster.suitefiles import nobody
 from pipex_dagster.translator import target_of
 
+# What tells whose answer a row is; that of a known target has its response key besides.
+matched = ("case_id", "repeat", "input_hash")
+unasked = Answer(
+    status="cancelled",
+    error_code="not_asked",
+    error="there is no answer to the case as it is now: materialize the responses again",
+    attempts=0,
+)
 annotations = ("cluster_id", "weight", "tags", "split", "slices", "quarantined", "metadata")
 
 
@@ -133,10 +142,12 @@ async def ask(job: EvalJob, desk: Desk, *, carry: CarryIndex) -> Asked:
 
 def known_answers(desk: Desk, suite_id: str, own: pa.Table | None) -> CarryIndex:
     """Answers that need no call: those of the partition itself, then of published runs, newest first."""
-    published = (
-        desk.archive.table(place, "responses") for place in desk.archive.places(suite=suite_id)
+    left_out: list[str] = []
+    published = desk.archive.readable("responses", suite=suite_id, left_out=left_out)
+    return CarryIndex(
+        responses=[*([] if own is None else [own]), *published],
+        left_out=left_out,
     )
-    return CarryIndex(responses=[*([] if own is None else [own]), *published])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,23 +186,26 @@ def _with_origin(table: pa.Table, column: str, run_id: str) -> pa.Table:
 def annotated(job: EvalJob, responses: pa.Table) -> pa.Table:
     """The responses to the job's cases, with tags, weights and other annotations as they are now.
 
-    Responses to cases that have left the suite since are left out.
+    A response to a case that has left the suite is left out. A case whose stored response is one to
+    another question, or by another target than the job's, has none: its row is a hole.
     """
-    nothing = Answer(status="ok")
-    rows = response_batch([job.row_of(unit, nothing) for unit in job.units()])
+    rows = response_batch([job.row_of(unit, unasked) for unit in job.units()])
     today = joined("responses", [rows])
-    place_of = {key: place for place, key in enumerate(_keys(today))}
-    places = [place_of.get(key) for key in _keys(responses)]
+    names = matched if job.target is nobody else (*matched, "response_key")
+    place_of = {key: place for place, key in enumerate(_keys(today, names))}
+    places = [place_of.pop(key, None) for key in _keys(responses, names)]
     kept = responses.filter(pa.array([place is not None for place in places], pa.bool_()))
     current = today.take(pa.array([p for p in places if p is not None], pa.int64()))
     for name in annotations:
         place = kept.schema.get_field_index(name)
         kept = kept.set_column(place, kept.schema.field(place), current[name])
-    return kept
+    if not place_of:
+        return kept
+    holes = today.take(pa.array(sorted(place_of.values()), pa.int64()))
+    return joined("responses", [kept.replace_schema_metadata(today.schema.metadata), holes])
 
 
-def _keys(table: pa.Table) -> list[tuple[str, int]]:
-    names = ("case_id", "repeat")
+def _keys(table: pa.Table, names: Sequence[str]) -> list[tuple[Json, ...]]:
     return list(zip(*(table[name].to_pylist() for name in names), strict=True))
 
 
@@ -212,7 +226,12 @@ def write_report(run: EvalRun, desk: Desk) -> Report:
     against = run.job.baseline
     known = {place.run_id: place for place in desk.archive.places(suite=run.job.suite.id)}
     before = known.get(against.arm.run_id) if isinstance(against, Judged) else None
-    text = rendered(findings_of(run, desk.archive, baseline=before), "markdown")
+    try:
+        found = findings_of(run, desk.archive, baseline=before)
+    except StoreError:
+        # The champion was judged by its own tables; of its damaged run only the old answers are missing.
+        found = findings_of(run, desk.archive)
+    text = rendered(found, "markdown")
     folder = Path(desk.results) / "reports"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{run.run_id}.md"

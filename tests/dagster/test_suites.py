@@ -14,6 +14,7 @@ from tests.dagster.conftest import (
     cases,
     failure,
     materialized,
+    models,
     numbers,
     poor,
     suite_head,
@@ -79,6 +80,31 @@ def test_an_edited_case_is_the_only_one_that_is_asked(project: Project) -> None:
     again = project.evaluate("good")
     asked = numbers(again, "responses")
     assert (asked["calls"], asked["carried"]) == (1, cases - 1)
+
+
+def test_an_answer_to_another_question_is_not_judged(project: Project) -> None:
+    project.evaluate("good")
+    project.write_cases(input={"name": "c07", "question": "7 + 7 ?"}, expected_output="0")
+    project.materialize("suite")
+    project.materialize("scores", "summary", target="good")
+    result = project.materialize("verdict", target="good")
+    assert numbers(result, "verdict")["verdict"] == "INCOMPLETE"
+
+
+def test_the_answers_of_another_target_get_no_verdict(project: Project) -> None:
+    project.evaluate("good")
+    entry = {**models["models"][0], "model": "good-9"}
+    project.write("test_suites/models.yaml", {"models": [entry, *models["models"][1:]]})
+    result = project.materialize("verdict", target="good")
+    assert numbers(result, "verdict")["verdict"] == "INCOMPLETE"
+
+
+def test_a_damaged_run_costs_its_answers_and_nothing_else(project: Project) -> None:
+    project.evaluate("good")
+    for path in (project.root / "results/responses").rglob("*.parquet"):
+        path.write_bytes(b"PAR1 torn")
+    result = project.evaluate("rules")
+    assert result.success, failure(result)
 
 
 def test_the_run_id_of_the_evaluation_names_the_dagster_run_and_the_partition(
