@@ -2,15 +2,20 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from pipex_core.errors import ConfigError
 from pipex_core.evals.archive import Archive, Stored, flip_texts
+from pipex_core.evals.csvtable import report_csv
 from pipex_core.evals.findings import Findings, result_document
+from pipex_core.evals.github import annotations, step_summary, summary_limit_bytes
+from pipex_core.evals.html import report_html
 from pipex_core.evals.judged import Judged
+from pipex_core.evals.junit import report_junit
 from pipex_core.evals.publication import Place
 from pipex_core.evals.regressions import regressions
 from pipex_core.evals.rendering import (
@@ -34,7 +39,14 @@ if TYPE_CHECKING:
 no_model = "none"
 most_troubles = 5
 most_text = 200
-suffixes = {"markdown": "md", "json": "json"}
+suffixes = {
+    "markdown": "md",
+    "json": "json",
+    "html": "html",
+    "junit": "xml",
+    "csv": "csv",
+    "github": "github.md",
+}
 
 
 def run_block(found: EvalRun) -> str:
@@ -143,8 +155,14 @@ def findings_of(
     )
 
 
-def write_reports(desk: "Desk", found: EvalRun, formats: Sequence[str]) -> list[str]:
-    """Write the reports of a run beside the results, and name the files with the manifest first."""
+def write_reports(
+    desk: "Desk", found: EvalRun, formats: Sequence[str], *, tell: Callable[[str], None]
+) -> list[str]:
+    """Write the reports of a run beside the results, and name the files with the manifest first.
+
+    The format ``github`` goes to the summary file of the job where there is one, and tells the lines
+    that become annotations.
+    """
     files = [desk.blobs.url(place_of_job(found.job).manifest)]
     if not formats:
         return files
@@ -156,17 +174,49 @@ def write_reports(desk: "Desk", found: EvalRun, formats: Sequence[str]) -> list[
     folder.mkdir(parents=True, exist_ok=True)
     for form in formats:
         path = folder / f"{found.run_id}.{suffixes[form]}"
-        path.write_text(rendered(findings, form), encoding="utf-8", newline="\n")
+        summary = desk.settings.github_step_summary
+        if form == "github":
+            for line in annotations(findings):
+                tell(line)
+        if form == "github" and summary is not None:
+            path = Path(summary)
+            _append_summary(path, findings)
+        else:
+            # Lines end as the format has it, whatever the machine.
+            path.write_bytes(rendered(findings, form).encode())
         files.append(str(path))
     return files
 
 
+def _append_summary(path: Path, findings: Findings) -> None:
+    """Add the report to the summary of a job, which other steps may have begun, within its limit."""
+    try:
+        used = path.stat().st_size if path.exists() else 0
+        text = step_summary(findings, room_bytes=max(0, summary_limit_bytes - used))
+        with path.open("a", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except OSError as exc:
+        raise ConfigError(f"GITHUB_STEP_SUMMARY: cannot write {path}: {exc.strerror}") from exc
+
+
 def rendered(findings: Findings, form: str) -> str:
-    """A report in one of the formats ``markdown``, ``json`` and ``text``."""
-    if form == "json":
-        return json.dumps(result_document(findings), ensure_ascii=False, indent=2) + "\n"
-    report = verdict_report(findings)
-    return report_markdown(report) if form == "markdown" else report_text(report)
+    """A report as ``text``, ``markdown``, ``json``, ``html``, ``junit``, ``csv`` or ``github``."""
+    return _forms[form](findings)
+
+
+def _json(findings: Findings) -> str:
+    return json.dumps(result_document(findings), ensure_ascii=False, indent=2) + "\n"
+
+
+_forms: Mapping[str, Callable[[Findings], str]] = {
+    "text": lambda findings: report_text(verdict_report(findings)),
+    "markdown": lambda findings: report_markdown(verdict_report(findings)),
+    "json": _json,
+    "html": report_html,
+    "junit": report_junit,
+    "csv": report_csv,
+    "github": step_summary,
+}
 
 
 def stored_findings(stored: Stored) -> Findings:

@@ -165,6 +165,7 @@ SETTINGS: Sequence[Setting] = (
     _setting("max_concurrency", "PIPEX_MAX_CONCURRENCY", _integer(1, 64), None, "steps or cases in flight"),
     _setting("project_dir", "PIPEX_PROJECT_DIR", _text, ".", "folder that holds pipelines/ and test_suites/"),
     _setting("results_dir", "PIPEX_RESULTS_DIR", _text, "./results", "result tables"),
+    _setting("github_step_summary", "GITHUB_STEP_SUMMARY", _text, None, "file to which --report github adds the summary of a job"),
 )  # fmt: skip
 
 

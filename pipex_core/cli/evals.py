@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pipex_core.evals.job import EvalJob
     from pipex_core.evals.runner import EvalRun
 
+report_formats = ("html", "json", "markdown", "junit", "github", "csv")
 # Worst first: several targets end with the code of the worst.
 severity = (exit_failed, exit_incomplete, exit_inconclusive, exit_ok)
 
@@ -132,7 +133,7 @@ def evaluation() -> None:
     "--report",
     "reports",
     multiple=True,
-    type=click.Choice(["markdown", "json"]),
+    type=click.Choice(report_formats),
     help="Also write a report; repeatable.",
 )
 @click.option("--no-cache", is_flag=True, help="Neither read nor write the call cache.")
@@ -188,7 +189,7 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options
     "--report",
     "reports",
     multiple=True,
-    type=click.Choice(["markdown", "json"]),
+    type=click.Choice(report_formats),
     help="Also write a report; repeatable.",
 )
 @click.option("--quiet", is_flag=True, help="Say nothing while running.")
@@ -232,7 +233,7 @@ def _run_all(
     from pipex_core.app.reports import write_reports
 
     shown = [
-        (run, write_reports(desk, run, reports), request)
+        (run, write_reports(desk, run, reports, tell=note), request)
         for run, request in zip(found, requests, strict=True)
     ]
     documents = [_document(*one) for one in shown]

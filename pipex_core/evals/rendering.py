@@ -14,7 +14,7 @@ details_shown = 10
 text_shown = 2_000
 
 Align = Literal["left", "right"]
-Part = Literal["rules", "comparison", "flips", "metrics", "warnings", "other"]
+Part = Literal["rules", "comparison", "flips", "metrics", "failures", "warnings", "other"]
 thousands, millions_of_millions = 1e3, 1e12
 
 

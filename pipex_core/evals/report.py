@@ -6,7 +6,7 @@ numbers agree.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pipex_core.evals.compare import Comparison
 from pipex_core.evals.findings import Findings, failure_rows, warning_lines
@@ -14,7 +14,7 @@ from pipex_core.evals.gatefile import paired_kinds
 from pipex_core.evals.rendering import Detail, Grid, Report, Section, interval, number, percent
 from pipex_core.evals.summary import MetricSummary
 from pipex_core.evals.verdict import RuleResult, sentence
-from pipex_core.jsonvalue import short
+from pipex_core.jsonvalue import Json, short
 
 most_flips = 20
 most_failures = 20
@@ -247,11 +247,11 @@ def _failures(found: Findings) -> Section | None:
     rows = failure_rows(found.responses)
     if not rows:
         return None
-    codes = Counter(row["error_code"] or "answer not good enough" for row in rows)
+    codes = Counter(map(_failure, rows))
     lines = [f"{count} x {code}" for code, count in codes.most_common()]
     details = [
         Detail(
-            summary=f"{row['case_id']}: {row['error_code'] or row['status']}",
+            summary=f"{row['case_id']}: {_failure(row)}",
             texts=[
                 (name, row[name])
                 for name in ("expected", "output", "error")
@@ -260,7 +260,11 @@ def _failures(found: Findings) -> Section | None:
         )
         for row in rows[:most_failures]
     ]
-    return Section(title="Failed cases", lines=lines, details=details)
+    return Section(title="Failed cases", part="failures", lines=lines, details=details)
+
+
+def _failure(row: Mapping[str, Json]) -> str:
+    return str(row["error_code"] or "answer not good enough")
 
 
 def _holes(found: Findings) -> Section | None:

@@ -52,6 +52,7 @@ table = {
     "max_concurrency": ("PIPEX_MAX_CONCURRENCY", None, ("64", 64), "65"),
     "project_dir": ("PIPEX_PROJECT_DIR", ".", ("p", "p"), None),
     "results_dir": ("PIPEX_RESULTS_DIR", "./results", ("r", "r"), None),
+    "github_step_summary": ("GITHUB_STEP_SUMMARY", None, ("s.md", "s.md"), None),
 }  # fmt: skip
 secrets = {
     "anthropic_key": "ANTHROPIC_API_KEY",

@@ -212,6 +212,50 @@ def test_reports_are_written_beside_the_results(project: Path) -> None:
     assert "q2" in (project / files[0]).read_text()
 
 
+def test_every_format_has_its_file(project: Path) -> None:
+    words = [w for form in ("html", "junit", "csv", "github") for w in ("--report", form)]
+    done = evaluated("poor.jsonl", *words, "--json")
+    names = [Path(file).name for file in done.document["files"] if "/reports/" in file]
+    run_id = done.document["run_id"]
+    assert names == [f"{run_id}.{end}" for end in ("html", "xml", "csv", "github.md")]
+    folder = project / "results" / "reports"
+    assert (folder / names[0]).read_text().startswith("<!DOCTYPE html>")
+    assert (folder / names[1]).read_text().startswith("<?xml")
+    assert (folder / names[2]).read_bytes().startswith(b"run_id,suite_id,")
+    assert b"\r\r\n" not in (folder / names[2]).read_bytes()
+    assert (folder / names[3]).read_text().startswith("**COMPLETED")
+
+
+def test_the_summary_of_a_job_is_added_to_and_annotations_are_told(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = project / "summary.md"
+    summary.write_text("# Earlier\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    done = evaluated("poor.jsonl", "--gate", gate(0.9), "--report", "github", "--json")
+    assert summary.read_text().startswith("# Earlier\n**INCONCLUSIVE")
+    assert "::warning title=sums::INCONCLUSIVE" in done.err
+    assert str(summary) in done.document["files"]
+    assert not list((project / "results" / "reports").glob("*.md"))
+
+
+def test_a_full_summary_is_left_as_it_is(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    summary = project / "summary.md"
+    summary.write_text("x" * 1024 * 1024)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    assert evaluated("good.jsonl", "--report", "github").code == 0
+    assert summary.stat().st_size == 1024 * 1024
+
+
+def test_a_summary_that_cannot_be_written_is_told(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project / "nowhere" / "s.md"))
+    done = evaluated("good.jsonl", "--report", "github")
+    assert done.code == 2
+    assert "GITHUB_STEP_SUMMARY: cannot write" in done.err
+
+
 def test_labels_are_kept_with_the_run() -> None:
     evaluated("good.jsonl", "--label", "branch=main")
     assert invoke("eval", "show", "good", "--json").document["run"]["labels"] == {"branch": "main"}

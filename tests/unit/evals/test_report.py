@@ -141,7 +141,10 @@ def test_failures_of_the_target_come_before_wrong_answers() -> None:
     rules["responses"] += answering({"de": "Bonn"})["responses"]
     report = verdict_report(findings(run(job(), World(rules))))
     (failures,) = [s for s in report.sections if s.title == "Failed cases"]
-    assert [detail.summary for detail in failures.details] == ["it: empty_reply", "de: ok"]
+    assert [detail.summary for detail in failures.details] == [
+        "it: empty_reply",
+        "de: answer not good enough",
+    ]
     assert failures.details[1].texts == [("expected", "Berlin"), ("output", "Bonn")]
     assert set(failures.lines) == {"1 x empty_reply", "1 x answer not good enough"}
 
