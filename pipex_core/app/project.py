@@ -11,6 +11,7 @@ from pipex_core.spec.model import Finding
 from pipex_core.spec.yaml_text import Document, read_yaml
 
 models_file = "models.yaml"
+fixtures = "fixtures"  # folder below pipelines/ whose files belong to them and are none
 known_providers = ("mock", "live", "mixed", "replay")
 moving_aliases = ("-latest", ":latest")
 
@@ -83,7 +84,8 @@ def list_project(root: str | Path = ".") -> Project:
     if not base.is_dir():
         raise ConfigError(f"{base} is not a folder", code="file_not_found")
     suites = {path.parent.name: path.parent for path in base.glob("test_suites/*/suite.yaml")}
-    pipelines = [*base.glob("pipelines/**/*.yaml"), *base.glob("pipelines/**/*.yml")]
+    found = [*base.glob("pipelines/**/*.yaml"), *base.glob("pipelines/**/*.yml")]
+    pipelines = [path for path in found if fixtures not in path.relative_to(base).parts]
     return Project(root=base, pipelines=sorted(pipelines), suites=dict(sorted(suites.items())))
 
 

@@ -12,44 +12,39 @@ from functools import partial
 
 from pipex_core.engine.asking import Asking
 from pipex_core.engine.blocks import Below, block_of
+from pipex_core.engine.encoding import Encoded
+from pipex_core.engine.ending import (
+    check_output,
+    ended_below,
+    failed,
+    record_of,
+    without_exchange,
+)
 from pipex_core.engine.execution import Execution
 from pipex_core.engine.fold import Unit
-from pipex_core.engine.journal import Encoded
 from pipex_core.engine.nested import run_child
 from pipex_core.engine.records import StepRecord, error_json, file_text, skipped
 from pipex_core.engine.recovery import (
     FailPipeline,
     Failure,
     RetryStep,
-    SkipStep,
     decide,
     is_repeatable,
-    strategy_of,
 )
 from pipex_core.engine.sessions import keep_said, session_in
 from pipex_core.engine.streaming import onlooker
 from pipex_core.engine.timing import within
 from pipex_core.engine.toolcalls import HeldCommands
 from pipex_core.engine.view import View
-from pipex_core.errors import ErrorRecord, PipexError, ProviderError, StepError, StoreError
+from pipex_core.errors import PipexError, ProviderError, StepError, StoreError
 from pipex_core.expressions.evaluate import evaluate
 from pipex_core.expressions.template import render
 from pipex_core.expressions.values import to_text, truth
-from pipex_core.jsonvalue import Json, canonical_bytes, check_schema, compact
+from pipex_core.jsonvalue import Json, canonical_bytes, compact
 from pipex_core.llm.cost import Amount
 from pipex_core.spec.model import StepShape, StepSpec
-from pipex_core.steps.contract import (
-    BlockResult,
-    ChildResult,
-    ChildRun,
-    Inside,
-    Outcome,
-    Paid,
-    Step,
-    StepContext,
-    outermost,
-    with_sessions,
-)
+from pipex_core.steps.blocks import BlockResult, Inside, outermost
+from pipex_core.steps.contract import ChildResult, ChildRun, Outcome, Paid, Step, StepContext
 
 
 async def execute_step(
@@ -154,7 +149,7 @@ class _Run:
             try:
                 outcome = await self._once()
                 if self._spent.end is not None:
-                    return self._ended_below(self._spent.end, outcome)
+                    return ended_below(self._record(outcome), self._spent.end, outcome)
                 if outcome.failure is None:
                     return await self._succeeded(outcome)
                 failure = StepError(outcome.failure.message, code=outcome.failure.code)
@@ -227,7 +222,7 @@ class _Run:
             if looking is not None:
                 looking.end()
         if not self._shape.is_model:
-            self._check_schema(outcome)
+            check_output(self._step, outcome)
         return outcome
 
     def _charge(self, paid: Paid) -> None:
@@ -302,19 +297,6 @@ class _Run:
         self._spent.add_child(list(nested.ran.records.values()))
         return nested.result
 
-    def _check_schema(self, outcome: Outcome) -> None:
-        schema = self._step.get("output_schema")
-        if schema is None or outcome.failure is not None:
-            return
-        value = outcome.text if outcome.data is None else outcome.data
-        problems = check_schema(value, schema)
-        if problems:
-            listed = "; ".join(f"{pointer or '(whole)'}: {text}" for pointer, text in problems)
-            raise StepError(
-                f"step {self._step.name!r}: the value does not match output_schema: {listed}",
-                code="output_schema_failed",
-            )
-
     # -- ending
 
     async def _succeeded(self, outcome: Outcome) -> StepRecord:
@@ -333,72 +315,20 @@ class _Run:
             metadata={**record.metadata, "output_file": written},
         )
 
-    def _ended_below(self, end: StepRecord, outcome: Outcome) -> StepRecord:
-        """The record of a step below which something ended the run, whatever the step made of it."""
-        error = end.error
-        if error is not None and outcome.failure is not None:
-            error = replace(error, message=outcome.failure.message)
-        return replace(
-            self._record(outcome),
-            status="failed",
-            text=None,
-            error=error,
-            ends_run=True,
-            decision=end.decision,
-            retry_after_s=end.retry_after_s,
-        )
-
     def _failed(self, error: PipexError, outcome: Outcome) -> StepRecord:
         """The record of a failure, with what a composite step had gathered."""
         action = decide(replace(self._failure(error, 0.0), repeatable=False))
-        path = outcome.failure.path if outcome.failure is not None else None
-        found = ErrorRecord(
-            code=error.code,
-            message=self._execution.services.redact(error.message),
-            retryable=error.retryable,
-            path=path or self._path,
-        )
+        services = self._execution.services
+        path = self._path if outcome.failure is None else outcome.failure.path or self._path
+        found = replace(error.record(path), message=services.redact(error.message))
+        record = without_exchange(self._record(outcome), self._path)
         parked = isinstance(action, FailPipeline) and action.parked
-        return replace(
-            self._record(outcome),
-            status="failed",
-            text=None,
-            error=found,
-            ends_run=not isinstance(action, SkipStep),
-            decision={"row": action.row, "strategy": strategy_of(action)},
-            retry_after_s=error.retry_after_s
-            if parked and isinstance(error, ProviderError)
-            else None,
-        )
+        wait_s = error.retry_after_s if parked and isinstance(error, ProviderError) else None
+        return failed(record, found, action, retry_after_s=wait_s)
 
     def _record(self, outcome: Outcome) -> StepRecord:
-        kept = {
-            name: self._step.fields[name]
-            for name in ("tags", "metadata")
-            if name in self._step.fields
-        }
-        if outcome.skipped is not None:
-            kept["reason"] = outcome.skipped
-        return StepRecord(
-            name=self._step.name,
-            type=self._step.type,
-            status="succeeded" if outcome.skipped is None else "skipped",
-            text=outcome.text,
-            data=outcome.data,
-            model=outcome.model,
-            cost_nanousd=self._spent.cost_nanousd,
-            tokens=self._spent.tokens,
-            attempts=max(self._tries, 1) + self._repeated_calls,
-            degraded=outcome.degraded,
-            metadata={**kept, **outcome.metadata},
-            variables=outcome.written.variables,
-            session=with_sessions(self._spent.session, outcome.written.session),
-            loop_variables=outcome.written.loop,
-            said=(*outcome.written.said, *self._spent.said),
-            signal=outcome.signal,
-            aliases=tuple(outcome.aliases),
-            files=tuple(sorted(self._spent.files)),
-        )
+        attempts = max(self._tries, 1) + self._repeated_calls
+        return record_of(self._step, outcome, self._spent, attempts=attempts)
 
     async def _journalled(self, record: StepRecord) -> StepRecord:
         """The record once it is durable, or the record of why it cannot be."""

@@ -115,6 +115,8 @@ def test_a_project_is_its_pipelines_suites_and_models(tmp_path: Path) -> None:
     write_project(tmp_path)
     (tmp_path / "pipelines" / "deeper").mkdir()
     (tmp_path / "pipelines" / "deeper" / "other.yml").write_text("", "utf-8")
+    (tmp_path / "pipelines" / "fixtures" / "adder").mkdir(parents=True)
+    (tmp_path / "pipelines" / "fixtures" / "adder" / "mock.yaml").write_text("", "utf-8")
     assert open_project(tmp_path).models == ()
     (tmp_path / "test_suites" / "models.yaml").write_text(models, "utf-8")
     found = open_project(tmp_path)

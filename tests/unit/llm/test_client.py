@@ -362,6 +362,16 @@ def test_the_cache_answers_without_a_call() -> None:
     assert len(world.provider.sent) == 3
 
 
+def test_what_the_cache_has_can_be_looked_at_without_a_call() -> None:
+    world = World(answer("four"))
+    assert world.client.cached(question) is None
+    run(world.call(cache="use"))
+    found = world.client.cached(question)
+    assert found is not None
+    assert found.text == "four"
+    assert len(world.provider.sent) == 1
+
+
 def test_repeats_never_share_an_answer() -> None:
     world = World()
     run(world.call(cache="use"))

@@ -1,6 +1,7 @@
 """JSON out of replies, and repairs of values that fail their schema."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from pipex_core.errors import StepError
 from pipex_core.expressions.values import undefined
 from pipex_core.llm.client import Reply
 from pipex_core.llm.provider import Message, Request, Response
-from pipex_core.llm.structured import data_of, json_of, mended, problems_of, repair_of
+from pipex_core.llm.structured import data_of, json_of, loosened, mended, problems_of, repair_of
 
 schema = {
     "type": "object",
@@ -112,3 +113,25 @@ def test_a_value_that_cannot_be_mended_fails_with_its_pointers() -> None:
 def test_without_a_schema_the_first_reply_is_taken() -> None:
     found = asyncio.run(mended(question, send=Model("text").send, schema=None, repairs=5))
     assert (found.value, found.repairs) == (undefined, 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "schema", "loose"),
+    [
+        ({"a": "1", "b": 2}, {"properties": {"a": {"type": "integer"}}}, {"a": 1}),
+        ({"a": "1.5"}, {"properties": {"a": {"type": "number"}}}, {"a": 1.5}),
+        ({"a": " TRUE "}, {"properties": {"a": {"type": "boolean"}}}, {"a": True}),
+        ({"a": "1"}, {"properties": {"a": {"type": ["integer", "string"]}}}, {"a": "1"}),
+        ({"a": "1"}, {"properties": {"a": True}}, {"a": "1"}),
+        ({"a": "no"}, {"properties": {"a": {"type": "integer"}}}, {"a": "no"}),
+        ({"a": "true"}, {"properties": {"a": {"type": "integer"}}}, {"a": "true"}),
+        ({"a": "1"}, {"properties": {"a": {"type": "boolean"}}}, {"a": "1"}),
+        ({"a": 1}, {}, {"a": 1}),
+        (["1", "2"], {"items": {"type": "integer"}}, [1, 2]),
+        (["1"], {"type": "array"}, ["1"]),
+        (None, {"type": "integer"}, None),
+    ],
+)
+def test_a_loose_value_comes_nearer_to_its_schema(value: Any, schema: Any, loose: Any) -> None:
+    found = loosened(value, schema)
+    assert (found, type(found)) == (loose, type(loose))
