@@ -7,7 +7,8 @@ from functools import reduce
 from pipex_core.engine.records import StepRecord
 from pipex_core.jsonvalue import Json
 from pipex_core.llm.session import Said
-from pipex_core.steps.contract import BlockResult, Tokens, Written, nothing_written, with_sessions
+from pipex_core.steps.blocks import BlockResult, Written, nothing_written, with_sessions
+from pipex_core.steps.contract import Tokens
 
 
 @dataclass(slots=True, kw_only=True)

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from pipex_core.engine.snapshot import Snapshot, encoded, object_of, pair, whole
+from pipex_core.engine.encoding import encoded, object_of, pair
+from pipex_core.engine.snapshot import Snapshot, whole
 from pipex_core.errors import StoreError
 from pipex_core.jsonvalue import Json, canonical_bytes, digest_bytes, parse
 from pipex_core.ports import BlobStore, Faults

@@ -8,18 +8,18 @@ journal: later appends are refused, and with them every call that could not be j
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from typing import TypeVar
 
+from pipex_core.engine.encoding import Encoded, pairs_of
 from pipex_core.engine.fold import RunState, fold, journal_schema
-from pipex_core.engine.frames import Record, encode, frame, most_bytes, most_records, scan
+from pipex_core.engine.frames import encode, frame, most_bytes, most_records
 from pipex_core.engine.segments import Torn, segment_name, verified
-from pipex_core.engine.snapshot import blob_key, encoded, inline_bytes, pair
+from pipex_core.engine.snapshot import blob_key, inline_bytes
 from pipex_core.errors import StoreError
 from pipex_core.jsonvalue import Json, canonical_bytes, digest_bytes, parse
 from pipex_core.ports import AppendLog, BlobStore, Clock, Faults, JournalStore
@@ -31,10 +31,6 @@ Hold = Callable[[], AbstractContextManager[None]]
 Made = TypeVar("Made")
 
 
-class Encoded(bytes):
-    """Canonical JSON of a value, standing for the value in a record that is to be appended."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Entry:
     """A record on its way: its text before and behind the number that it gets when it is written."""
@@ -42,10 +38,6 @@ class _Entry:
     before: bytes
     behind: bytes
     durable: "asyncio.Future[None] | None"
-
-
-class _Unwritten(Exception):
-    """Entries could not be written; its cause says why."""
 
 
 class _Segments:
@@ -224,28 +216,19 @@ class Journal:
         if self._failed is not None:
             raise _again(self._failed)
         batch, self._waiting = self._waiting, []
+        written: list[bool] = []
 
         def write_and_work() -> Made:
-            try:
-                self._segments.write(batch)
-            except BaseException as exc:
-                raise _Unwritten from exc
+            self._segments.write(batch)
+            written.append(True)
             return work()
 
         loop = asyncio.get_running_loop()
         with self._hold():
-            try:
-                made = await loop.run_in_executor(self._thread, write_and_work)
-            except _Unwritten as exc:
-                raise _again(self._fail(exc.__cause__ or exc, batch)) from None
-            finally:
-                self._settle(batch)
-        return made
-
-    def records(self) -> Iterator[Record]:
-        """All durable records in their order, one segment in memory at a time; not while others write."""
-        for name in self._log.segments():
-            yield from chain.from_iterable(scan(self._log.read(name)).frames)
+            working = loop.run_in_executor(self._thread, write_and_work)
+            working.add_done_callback(partial(self._worked, batch, written))
+            # When the waiting task is cancelled, what stands in the batch is written all the same.
+            return await asyncio.shield(working)
 
     async def close(self, status: str | None = None) -> None:
         """Write what waits, the run's status if it ended, and the seal; give up the right to write.
@@ -284,8 +267,8 @@ class Journal:
             raise StoreError("the journal is closed")
         # Keys are sorted in a frame, so the number that comes later stands between two halves.
         stamped = {**record, **self._stamp()}
-        before = _pairs({key: value for key, value in stamped.items() if key < "n"})
-        behind = _pairs({key: value for key, value in stamped.items() if key > "n"})
+        before = pairs_of({key: value for key, value in stamped.items() if key < "n"})
+        behind = pairs_of({key: value for key, value in stamped.items() if key > "n"})
         entry = _Entry(b"{" + before + b',"n":', b"," + behind + b"}", durable)
         self._waiting.append(entry)
 
@@ -317,6 +300,15 @@ class Journal:
         self._settle(batch)
         if len(self._waiting) >= most_records or any(entry.durable for entry in self._waiting):
             self._flush()
+
+    def _worked(
+        self, batch: Sequence[_Entry], written: Sequence[bool], working: "asyncio.Future[Made]"
+    ) -> None:
+        error = None if working.cancelled() else working.exception()
+        if error is None or written:
+            self._settle(batch)
+        else:
+            self._fail(error, batch)
 
     def _settle(self, batch: Sequence[_Entry]) -> None:
         for entry in batch:
@@ -393,15 +385,6 @@ def stored_value(blobs: BlobStore, name: str, record: Mapping[str, Json]) -> Jso
     if digest_bytes(data) != sha256:
         raise StoreError(f"the blob {sha256} was changed", code="journal_damaged")
     return parse(data.decode("utf-8", "surrogatepass"))
-
-
-def _pairs(record: Mapping[str, Json]) -> bytes:
-    """Canonical JSON of a record without its braces."""
-    texts = [
-        pair(key, value if isinstance(value, Encoded) else encoded(value))
-        for key, value in sorted(record.items())
-    ]
-    return b",".join(texts)
 
 
 def _again(error: StoreError) -> StoreError:

@@ -107,11 +107,7 @@ async def run_part(
             values=values or {},
             ledger=ledger,
         )
-        run = run_names(before.run_id, before.started)
-        kept = kept_variables(execution, plan.spec)
-        first = View.first(plan.spec, before.inputs, run=run, session=kept)
-        view = first.with_records(before.records)
-        record = await execute_step(step.spec, view, execution)
+        record = await execute_step(step.spec, _view(plan, before, execution), execution)
         await keep_variables(record, execution)
         status = record.status
         return Done(
@@ -122,6 +118,13 @@ async def run_part(
         )
     finally:
         await journal.close(status)
+
+
+def _view(plan: Plan, before: Before, execution: Execution) -> View:
+    run = run_names(before.run_id, before.started)
+    kept = kept_variables(execution, plan.spec)
+    first = View.first(plan.spec, before.inputs, run=run, session=kept)
+    return first.with_records(before.records)
 
 
 def _start(

@@ -12,7 +12,8 @@ from typing import Literal
 from pipex_core.errors import ErrorRecord
 from pipex_core.jsonvalue import Json
 from pipex_core.llm.session import Said
-from pipex_core.steps.contract import Signal, Tokens, Written
+from pipex_core.steps.blocks import Signal, Written
+from pipex_core.steps.contract import Tokens
 from pipex_core.steps.prompts import indented
 
 StepStatus = Literal["succeeded", "skipped", "failed"]

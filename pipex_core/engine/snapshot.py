@@ -9,10 +9,9 @@ comes out is whole or an error.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from json.encoder import encode_basestring
 from typing import Final
 
+from pipex_core.engine.encoding import encoded, object_of, pair
 from pipex_core.errors import StoreError
 from pipex_core.jsonvalue import Json, canonical_bytes, digest_bytes, parse
 
@@ -199,31 +198,3 @@ def _value(reference: Mapping[str, Json], read: Callable[[str], bytes]) -> Json:
 
 def _reference(data: bytes) -> bytes:
     return canonical_bytes({"bytes": len(data), "sha256": digest_bytes(data)})
-
-
-def encoded(value: Json) -> bytes:
-    """Canonical JSON; for texts and whole numbers, which most fields are, without its preparations."""
-    kind = type(value)
-    if kind is str:
-        return encode_basestring(value).encode("utf-8", "surrogatepass")
-    return b"%d" % value if kind is int else canonical_bytes(value)
-
-
-def pair(name: str, value: bytes) -> bytes:
-    """A name and its value inside a map, as canonical JSON."""
-    return _key(name) + value
-
-
-@lru_cache(maxsize=256)
-def _key(name: str) -> bytes:
-    return canonical_bytes(name) + b":"
-
-
-def object_of(pairs: Mapping[str, bytes]) -> bytes:
-    """Canonical JSON of a map, from its encoded pairs by name."""
-    if all(map(str.isascii, pairs)):
-        names = sorted(pairs)
-    else:
-        # As RFC 8785 asks: by UTF-16 code units, which is another order than that of code points.
-        names = sorted(pairs, key=lambda name: name.encode("utf-16-be", "surrogatepass"))
-    return b"{" + b",".join([pairs[name] for name in names]) + b"}"

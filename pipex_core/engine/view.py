@@ -13,7 +13,7 @@ from pipex_core.expressions.scope import Scope
 from pipex_core.jsonvalue import Json
 from pipex_core.llm.session import Said
 from pipex_core.spec.model import PipelineSpec, StepSpec
-from pipex_core.steps.contract import Inside, Written, with_sessions
+from pipex_core.steps.blocks import Inside, Written, with_sessions
 
 workflow_names = ("name", "description", "version", "metadata", "tags", "author")
 

@@ -11,18 +11,8 @@ from pipex_core.expressions.transform import transform
 from pipex_core.expressions.values import to_text, truth
 from pipex_core.jsonvalue import Json, compact, type_name
 from pipex_core.spec.model import Effect, FieldShape, Finding, StepShape, StepSpec
-from pipex_core.steps.contract import (
-    BlockResult,
-    ChildResult,
-    ChildRun,
-    Inside,
-    Outcome,
-    Record,
-    StepContext,
-    Written,
-    error_of,
-    value_of,
-)
+from pipex_core.steps.blocks import BlockResult, Inside, Record, Written, error_of, value_of
+from pipex_core.steps.contract import ChildResult, ChildRun, Outcome, StepContext
 
 default_timeout_s: Final = 300.0
 

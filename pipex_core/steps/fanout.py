@@ -17,15 +17,8 @@ from pipex_core.spec.fields import presets
 from pipex_core.spec.model import Effect, FieldShape, Finding, StepShape, StepSpec
 from pipex_core.spec.option_fields import claude_options, integer, number, text
 from pipex_core.spec.rules import unknown_tools
-from pipex_core.steps.contract import (
-    BlockResult,
-    Outcome,
-    Record,
-    StepContext,
-    error_of,
-    in_order,
-    value_of,
-)
+from pipex_core.steps.blocks import BlockResult, Record, error_of, in_order, value_of
+from pipex_core.steps.contract import Outcome, StepContext
 from pipex_core.steps.model_call import ask_claude
 
 default_parallel: Final = 5

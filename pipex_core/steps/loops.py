@@ -13,16 +13,15 @@ from pipex_core.expressions.evaluate import evaluate
 from pipex_core.expressions.values import truth
 from pipex_core.jsonvalue import Json, type_name
 from pipex_core.spec.model import FieldShape, Finding, StepShape, StepSpec
-from pipex_core.steps.contract import (
+from pipex_core.steps.blocks import (
     BlockResult,
     Inside,
-    Outcome,
-    StepContext,
     Written,
     error_of,
     in_order,
     nothing_written,
 )
+from pipex_core.steps.contract import Outcome, StepContext
 
 most_items: Final = 100_000
 most_rounds: Final = 1_000

@@ -19,7 +19,8 @@ from pipex_core.llm.provider import Message, Origin, Request
 from pipex_core.llm.session import Said, Session
 from pipex_core.llm.structured import Mended, json_of, mended
 from pipex_core.llm.tools import Toolbox, ToolResult, offer
-from pipex_core.steps.contract import Answer, Outcome, StepContext, Written
+from pipex_core.steps.blocks import Written
+from pipex_core.steps.contract import Answer, Outcome, StepContext
 from pipex_core.steps.prompts import continued_session, prompt_text
 
 decoding_options: Final = ("temperature", "top_p", "top_k", "seed", "stop")

@@ -11,15 +11,8 @@ from pipex_core.llm.client import Reply
 from pipex_core.llm.provider import Request, Response, Usage
 from pipex_core.ports import Workspace
 from pipex_core.spec.model import StepSpec
-from pipex_core.steps.contract import (
-    Answer,
-    BlockResult,
-    ChildResult,
-    ChildRun,
-    Inside,
-    Outcome,
-    StepContext,
-)
+from pipex_core.steps.blocks import BlockResult, Inside
+from pipex_core.steps.contract import Answer, ChildResult, ChildRun, Outcome, StepContext
 from tests.fakes.clock import ManualClock
 from tests.fakes.workspace import MemoryWorkspace
 

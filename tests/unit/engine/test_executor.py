@@ -6,7 +6,8 @@ import pytest
 
 from pipex_core.errors import StepError
 from pipex_core.spec.model import FieldShape, StepShape
-from pipex_core.steps.contract import Inside, Outcome, Step, StepContext
+from pipex_core.steps.blocks import Inside
+from pipex_core.steps.contract import Outcome, Step, StepContext
 from tests.fakes.world import World
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipex_core.engine.journal import Encoded, Journal, open_journal
+from pipex_core.engine.encoding import Encoded
+from pipex_core.engine.journal import Journal, open_journal
 from pipex_core.errors import StoreError
 from tests.fakes.clock import ManualClock
 from tests.fakes.journals import BreakableJournals, NoFaults

@@ -8,14 +8,12 @@ import pytest
 from hypothesis import given, strategies as st
 
 from pipex_core.engine.checkpoint import Checkpoint, Checkpoints
+from pipex_core.engine.encoding import encoded, object_of, pair
 from pipex_core.engine.services import NoFaults
 from pipex_core.engine.snapshot import (
     RunningState,
     blob_key,
-    encoded,
     inline_bytes,
-    object_of,
-    pair,
     part_bytes,
     whole,
 )

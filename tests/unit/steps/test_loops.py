@@ -9,7 +9,8 @@ import pytest
 
 from pipex_core.errors import SpecError
 from pipex_core.spec.model import FieldShape, StepShape
-from pipex_core.steps.contract import Outcome, StepContext, in_order
+from pipex_core.steps.blocks import in_order
+from pipex_core.steps.contract import Outcome, StepContext
 from tests.fakes.world import World, problems_of
 
 echoing = {"responses": [{"echo": True}]}
