@@ -247,6 +247,12 @@ def test_a_comparison_without_pairs_has_no_chart() -> None:
     assert "<td>no chart</td>" in report_html(findings(now))
 
 
+def test_a_metric_without_threshold_has_none_in_its_words() -> None:
+    html = report_html(findings(run(job(metrics=["rougeL"]))))
+    assert ">rougeL</h3>" in html
+    assert "broken line" not in html
+
+
 def test_what_is_not_shown_is_counted() -> None:
     cases = [case(f"c{i:02}", expected_output="x") for i in range(23)]
     made = run(job(capital_suite(cases)), World({"default": {"reply": "y"}}))
