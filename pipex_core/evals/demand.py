@@ -109,8 +109,7 @@ def demands(bench: Bench, rule: Rule) -> Iterator[Demand]:
     Raises:
         ConfigError: ``unknown_metric``, ``metric_not_gated``, or ``no_interval``.
     """
-    known_there = bench.baseline if rule.kind == "regression_pct" else None
-    quantity = quantity_of(rule, bench.run, known_there)
+    quantity = demanded(rule, bench.run, bench.baseline)
     whole = _resolved(rule, quantity)
     yield _demand(bench, whole, quantity, None)
     for by in rule.slices:
@@ -122,6 +121,18 @@ def demands(bench: Bench, rule: Rule) -> Iterator[Demand]:
             else:
                 shown = _demand(bench, replace(whole, tier="advisory"), quantity, part)
                 yield replace(shown, blocked="small_slice")
+
+
+def demanded(rule: Rule, run: Judged, baseline: Baseline | None) -> Quantity:
+    """What the rule is about, when something can be said of it at all.
+
+    Raises:
+        ConfigError: ``unknown_metric``, ``metric_not_gated``, or ``no_interval``.
+    """
+    known_there = baseline if rule.kind == "regression_pct" else None
+    quantity = quantity_of(rule, run, known_there)
+    _resolved(rule, quantity)
+    return quantity
 
 
 def _resolved(rule: Rule, quantity: Quantity) -> Rule:

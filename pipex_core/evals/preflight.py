@@ -9,10 +9,12 @@ import numpy as np
 
 from pipex_core.errors import ConfigError, PipexError, Problem, SpecError
 from pipex_core.evals.answers import Answer
-from pipex_core.evals.arms import Arm, MetricArm
-from pipex_core.evals.gatefile import Gate
+from pipex_core.evals.arms import Arm, CaseFacts, MetricArm
+from pipex_core.evals.demand import demanded
+from pipex_core.evals.gatefile import Gate, paired_kinds
 from pipex_core.evals.job import EvalJob, RunOptions, facts_of, in_issue_order
-from pipex_core.evals.judged import Baseline, Judged, quantity_of
+from pipex_core.evals.judged import Baseline, Judged
+from pipex_core.evals.pairs import comparable
 from pipex_core.evals.pipeline import PipelineTarget
 from pipex_core.evals.recorded import RecordedTarget
 from pipex_core.evals.respond import Unit
@@ -106,7 +108,8 @@ def prepare(request: Request, *, registry: Registry[MetricType]) -> EvalJob:
     case_metrics = _case_metrics(cases, entries, registry, problems)
     problems += _target_problems(request.target, cases)
     if request.gate is not None and not problems:
-        problems += _gate_problems(request.gate, [*entries, *_flat(case_metrics)], request.baseline)
+        every = [*entries, *_flat(case_metrics)]
+        problems += _gate_problems(request.gate, _expected(request, cases, every), request.baseline)
     if problems:
         raise SpecError(problems)
     known = hashes_by_id(suite)
@@ -285,19 +288,33 @@ def _target_problems(target: Target, cases: Sequence[Case]) -> list[Problem]:
             assert_never(target)
 
 
-def _gate_problems(
-    gate: Gate, entries: Sequence[Entry], baseline: Baseline | None
-) -> list[Problem]:
-    """Rules about metrics that the run will not have."""
+def _expected(request: Request, cases: Sequence[Case], entries: Sequence[Entry]) -> Judged:
+    """The run as far as it is known before anything is asked: its cases and metrics."""
     arms = {
         entry.name: MetricArm(facts=facts_of(entry), states=(), values=np.empty(0), passed=())
         for entry in entries
     }
-    empty = Judged(arm=Arm(run_id="", cases=(), metrics=arms, passed=(), missing=()))
+    known = hashes_by_id(request.suite)
+    facts = [
+        CaseFacts(id=case.id, case_hash=known[case.id].case_hash)
+        for case in cases
+        if case.status != "quarantined"
+    ]
+    arm = Arm(run_id=request.run_id, cases=facts, metrics=arms, passed=(), missing=())
+    return Judged(arm=arm)
+
+
+def _gate_problems(gate: Gate, run: Judged, baseline: Baseline | None) -> list[Problem]:
+    """Rules that nothing could be said of, however the target answers."""
     problems = []
     for rule in gate.rules:
         try:
-            quantity_of(rule, empty, baseline)
+            demanded(rule, run, baseline)
+        except ConfigError as exc:
+            problems.append(Problem(code=exc.code, message=exc.message, path="gate"))
+    if isinstance(baseline, Judged) and any(rule.kind in paired_kinds for rule in gate.rules):
+        try:
+            comparable(baseline.arm, run.arm)
         except ConfigError as exc:
             problems.append(Problem(code=exc.code, message=exc.message, path="gate"))
     return problems

@@ -11,11 +11,13 @@ from pipex_core.errors import SpecError
 from pipex_core.evals.answers import Answer
 from pipex_core.evals.gatefile import gate_of
 from pipex_core.evals.job import RunOptions, expected_text
+from pipex_core.evals.judged import SummaryBaseline
+from pipex_core.evals.judgement import judged_of
 from pipex_core.evals.preflight import dry_run
 from pipex_core.evals.suite import SuiteDefaults
 from pipex_core.llm.cost import Budget
 from pipex_core.llm.prices import PriceTable
-from tests.fakes.evaluation import capital_suite, case, job, prompt, recorded
+from tests.fakes.evaluation import capital_suite, case, job, prompt, recorded, run
 from tests.fakes.world import prices, problems_of
 
 
@@ -46,6 +48,36 @@ def test_an_evaluation_without_metrics_is_refused() -> None:
 def test_a_rule_about_a_metric_that_the_run_has_not_is_refused() -> None:
     rules = [{"metric": "exact_mach", "kind": "threshold", "value": 0.5}]
     assert refused(gate=gate_of({"rules": rules})) == ["unknown_metric"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"metric": "latency_p95", "kind": "noninferiority", "margin": 1},
+        {"metric": "cost_total", "kind": "threshold", "value": 1, "bound": "ci"},
+        {"metric": "exact_match_p95", "kind": "superiority"},
+    ],
+)
+def test_a_rule_that_nothing_can_be_said_of_is_refused(rule: dict[str, Any]) -> None:
+    assert refused(gate=gate_of({"rules": [rule]})) == ["no_interval"]
+
+
+def test_a_metric_of_the_baseline_alone_is_known_to_rules_that_ask_whether_it_fell() -> None:
+    baseline = SummaryBaseline(means={"old": 0.5})
+    limit = {"metric": "old", "kind": "threshold", "value": 0.5}
+    assert refused(gate=gate_of({"rules": [limit]}), baseline=baseline) == ["unknown_metric"]
+    fall = {"metric": "old", "kind": "regression_pct", "drop": 5}
+    assert job(gate=gate_of({"rules": [fall]}), baseline=baseline).baseline is baseline
+
+
+def test_a_baseline_of_other_cases_is_refused_when_a_rule_compares() -> None:
+    before = run(job(capital_suite([case("x1"), case("x2")]), target=recorded())).judgement
+    paired = {"metric": "exact_match", "kind": "noninferiority", "margin": 0.1}
+    rules: list[dict[str, Any]] = [paired]
+    baseline = judged_of(before)
+    assert refused(gate=gate_of({"rules": rules}), baseline=baseline) == ["not_comparable"]
+    rules = [{"metric": "exact_match", "kind": "threshold", "value": 0.5}]
+    assert job(gate=gate_of({"rules": rules}), baseline=baseline).baseline is baseline
 
 
 def test_a_rule_about_a_metric_of_single_cases_is_accepted() -> None:

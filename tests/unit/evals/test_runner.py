@@ -14,6 +14,7 @@ import pytest
 from pipex_core.adapters.memory import MemoryBlobs
 from pipex_core.engine.journal import open_journal
 from pipex_core.errors import ConfigError, RunLocked, StoreError
+from pipex_core.evals.archive import Archive
 from pipex_core.evals.carry import CarryIndex
 from pipex_core.evals.gatefile import gate_of
 from pipex_core.evals.judgement import decide, judged_of, passed_filled_in, summarise
@@ -358,6 +359,18 @@ def test_a_resumed_run_asks_again_what_counts_as_a_hole_now() -> None:
     world = World(answering(), journals=first.journals)
     again = run(job(options=options), world)
     assert set(again.responses["status"].to_pylist()) == {"ok"}
+
+
+def test_what_was_paid_for_is_published_although_the_gate_can_say_nothing() -> None:
+    rule = {"metric": "cost_total", "kind": "threshold", "value": 1, "bound": "ci"}
+    blobs = MemoryBlobs()
+    with pytest.raises(ConfigError) as refusal:
+        run(replace(job(), gate=gate_of({"rules": [rule]})), World(answering()), blobs=blobs)
+    assert refusal.value.code == "no_interval"
+    (place,) = Archive(blobs).places()
+    kept = Archive(blobs).load(place)
+    assert kept.responses.num_rows == 5
+    assert kept.manifest["run"]["verdict"] is None
 
 
 def test_repeats_are_independent_answers() -> None:
