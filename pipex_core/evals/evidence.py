@@ -92,14 +92,29 @@ def of_pairs(
     fewest = _fewest(rule, standards, flags=pairs.flags)
     if result is None:
         return Evidence(fewest=fewest)
-    finding = result.finding
-    p = finding.p_two_sided if rule.kind == "equivalence" else finding.p_worse
+    p = _p_of_fail(rule, pairs, result, standards.inference)
     found = _evidence(result, fewest=fewest, n=result.n_pairs, p=p)
     if rule.kind != "regression_pct":
         return found
     if not result.mean_a:
         return replace(found, reason="zero_baseline")
     return replace(found, reached=-percent_change(result) <= rule.drop + tolerance)
+
+
+def _p_of_fail(rule: Rule, pairs: PairSample, result: Paired, inference: Inference) -> float | None:
+    """The p of what a FAIL of the rule claims: worse than nothing, or beyond the margin."""
+    margin = rule.margin or 0.0
+    match rule.kind:
+        case "equivalence":
+            low, high = (pairs.tails_at(at, inference) for at in (-margin, margin))
+            if low is None or high is None:
+                return None
+            return min(1.0, 2 * min(low.worse, high.better))
+        case "noninferiority" if rule.fail_on == "margin":
+            beyond = pairs.tails_at(-margin, inference)
+            return None if beyond is None else beyond.worse
+        case _:
+            return result.finding.p_worse
 
 
 def _evidence(result: Paired | Against, *, fewest: int, n: int, p: float | None) -> Evidence:

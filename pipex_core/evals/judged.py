@@ -12,7 +12,8 @@ from typing import Final, Literal
 from pipex_core.errors import ConfigError
 from pipex_core.evals.arms import Arm, MetricArm
 from pipex_core.evals.gatefile import Rule, Stat
-from pipex_core.evals.pairs import ArmSample, pass_flags, passed_of
+from pipex_core.evals.pairs import ArmSample
+from pipex_core.evals.passing import pass_flags, passed_of
 from pipex_core.registry import nearest
 from pipex_core.stats.estimates import percentile
 from pipex_core.stats.units import mean

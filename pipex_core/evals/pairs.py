@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pipex_core.errors import ConfigError
-from pipex_core.evals.arms import Arm, CaseFacts, MetricArm, MetricFacts, Ruler
-from pipex_core.evals.results import ScoreState
+from pipex_core.evals.arms import Arm, CaseFacts, MetricArm
+from pipex_core.evals.passing import pass_flags
 from pipex_core.jsonvalue import Json, digest
 from pipex_core.stats.bounds import Inference
 from pipex_core.stats.estimates import Scale
-from pipex_core.stats.paired import Against, Paired, against, paired
+from pipex_core.stats.paired import Against, Paired, against, paired, tails_at
+from pipex_core.stats.pvalues import Tails
 from pipex_core.stats.units import Floats
 
 End = Literal["worst", "best"]
@@ -180,6 +181,20 @@ class PairSample:
             ),
         )
 
+    def tails_at(self, at: float, inference: Inference) -> Tails | None:
+        """The p values against a true difference ``at``; as ``tested``, None when there are none."""
+        return tails_at(
+            self.a,
+            self.b,
+            at,
+            scale=self.scale,
+            weights=[case.weight for case in self.cases],
+            clusters=_clusters(self.cases),
+            inference=_seeded(
+                inference, self.scale, [self.seed_of, self.a.tolist(), self.b.tolist()]
+            ),
+        )
+
 
 def match(a: Arm, b: Arm) -> Matched:
     """The common cases: by id with equal content, then by content alone, in order of id."""
@@ -224,71 +239,6 @@ def comparable(a: Arm, b: Arm, *, min_overlap: float = 0.9, allow_partial: bool 
             next_step="compare runs of one suite, or pass --allow-partial",
         )
     return found
-
-
-def pass_flags(arm: Arm) -> MetricArm:
-    """Whether cases passed, as a metric.
-
-    A case is missing while its answer, or a metric that passing depends on, is; it is not applicable
-    when nothing can decide it. The fingerprint covers what passing means: the required metrics and
-    their thresholds.
-    """
-    metrics = sorted(arm.metrics.items())
-    ruler = _passing((name, one.facts.ruler) for name, one in metrics)
-    own = {}
-    states: list[ScoreState | None] = []
-    for i, passed in enumerate(arm.passed):
-        asked = [(name, one) for name, one in metrics if one.states[i] is not None]
-        is_open = any(one.states[i] == "missing" and one.ruler(i).counts for _, one in asked)
-        if arm.missing[i] or (passed is None and is_open):
-            states.append("missing")
-        else:
-            states.append("na" if passed is None else "scored")
-        if len(asked) < len(metrics) or any(i in one.own for _, one in asked):
-            own[i] = Ruler(fingerprint=_passing((name, one.ruler(i)) for name, one in asked))
-    return _flags("pass_rate", fingerprint=ruler, passed=arm.passed, states=states, own=own)
-
-
-def passed_of(metric: MetricArm) -> MetricArm:
-    """Whether cases passed one metric, as a metric; cases without a threshold are not applicable.
-
-    The fingerprint covers the threshold: under another one passing means something else.
-    """
-    return _flags(
-        metric.facts.name,
-        fingerprint=_passing_one(metric.facts.ruler),
-        passed=metric.passed,
-        states=[
-            state if passed is not None or state in (None, "missing") else "na"
-            for passed, state in zip(metric.passed, metric.states, strict=True)
-        ],
-        own={i: Ruler(fingerprint=_passing_one(one)) for i, one in metric.own.items()},
-    )
-
-
-def _passing(rulers: Iterable[tuple[str, Ruler]]) -> str:
-    return digest([[name, one.fingerprint, one.threshold] for name, one in rulers if one.counts])
-
-
-def _passing_one(ruler: Ruler) -> str:
-    return digest([ruler.fingerprint, ruler.threshold])
-
-
-def _flags(
-    name: str,
-    *,
-    fingerprint: str,
-    passed: Sequence[bool | None],
-    states: Sequence[ScoreState | None],
-    own: Mapping[int, Ruler],
-) -> MetricArm:
-    return MetricArm(
-        facts=MetricFacts(name=name, type="pass_rate", fingerprint=fingerprint, scale=Scale()),
-        states=states,
-        values=np.array([math.nan if one is None else float(one) for one in passed], dtype=float),
-        passed=passed,
-        own=own,
-    )
 
 
 def sample(

@@ -104,6 +104,15 @@ def bonett_price(*, worse: int, better: int, n: int) -> Evidence:
     return Evidence(method="bonett_price", ends=ends, tails=tails)
 
 
+def bonett_price_tails(*, worse: int, better: int, n: int, at: float) -> Tails:
+    """The tails at which a bound of ``bonett_price`` lies at ``at``: p values of that difference.
+
+    McNemar's test knows no other difference than 0.
+    """
+    z = ((better - worse) / (n + 2) - at) / bonett_price_se(worse=worse, better=better, n=n)
+    return Tails(worse=float(special.ndtr(z)), better=float(special.ndtr(-z)))
+
+
 def bonett_price_se(*, worse: int, better: int, n: int) -> float:
     """Standard error of the adjusted difference of two paired pass rates; never 0."""
     low, high = (worse + 1) / (n + 2), (better + 1) / (n + 2)

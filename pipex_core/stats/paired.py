@@ -18,6 +18,7 @@ from pipex_core.stats.bounds import (
     Unknown,
     bonett_price,
     bonett_price_se,
+    bonett_price_tails,
     evidence_of,
     pass_rate,
     t_hall,
@@ -214,6 +215,43 @@ def paired(
         effect=seen.effect,
         few_clusters=clusters is not None and units.count < fewest_clusters,
     )
+
+
+def tails_at(  # noqa: PLR0913 - the arguments of paired and the difference
+    arm_a: Numbers,
+    arm_b: Numbers,
+    at: float,
+    *,
+    scale: Scale,
+    weights: Numbers | None = None,
+    clusters: Labels | None = None,
+    inference: Inference = as_usual,
+) -> Tails | None:
+    """The p values of ``paired`` against a true difference ``at``, not 0; None when there are none.
+
+    Args:
+        arm_a: As in ``paired``; so are the arguments that are not told here.
+        arm_b: As in ``paired``.
+        at: Turned so that positive is better, such as minus a margin.
+        scale: As in ``paired``.
+        weights: As in ``paired``.
+        clusters: As in ``paired``.
+        inference: As in ``paired``.
+
+    Raises:
+        ValueError: As ``paired``.
+    """
+    a, b = scale.checked(arm_a), scale.checked(arm_b)
+    d = scale.sign * _differences(a, b)
+    shares = unequal(weights, count=d.size)
+    plain = shares is None and clusters is None
+    if plain and d.size > 1 and scale.flags(a) and scale.flags(b):
+        wins, losses = int(np.count_nonzero(d > 0)), int(np.count_nonzero(d < 0))
+        return bonett_price_tails(worse=losses, better=wins, n=d.size, at=at)
+    units = units_of(d - at, weights=shares, clusters=clusters)
+    flips = partial(sign_flip, units.sums, seed=inference.seed) if scale.skewed else None
+    found = evidence_of(units, width=scale.width, seed=inference.seed, skewed_tails=flips)
+    return found.tails if isinstance(found, Evidence) else None
 
 
 def against(

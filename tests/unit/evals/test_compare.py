@@ -11,7 +11,8 @@ from pipex_core.errors import ConfigError
 from pipex_core.evals import table
 from pipex_core.evals.arms import Arm, CaseFacts, MetricFacts, Ruler
 from pipex_core.evals.compare import compare, flips, sentence
-from pipex_core.evals.pairs import comparable, match, metric_of, pass_flags, passed_of, sample
+from pipex_core.evals.pairs import comparable, match, metric_of, sample
+from pipex_core.evals.passing import pass_flags, passed_of
 from pipex_core.evals.regressions import regressions, regressions_of_means
 from pipex_core.stats.estimates import Scale
 from tests.fakes.arms import arm, cases, flags, metric, time, unit

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import norm, ttest_1samp
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
@@ -274,6 +275,41 @@ def test_a_gain_must_exceed_what_superiority_asks_for() -> None:
     assert more.row.n_needed > 1000
     beyond = only(verdict(replace(rule, min_gain=0.3), new, base))
     assert (beyond.outcome, beyond.row.n_needed) == ("INCONCLUSIVE", None)
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "shift", "outcome"),
+    [("regression", 0.0, "FAIL"), ("margin", 0.0, "INCONCLUSIVE"), ("margin", 0.1, "FAIL")],
+)
+def test_the_p_of_a_fail_belongs_to_what_it_claims(
+    fail_on: Any, shift: float, outcome: str
+) -> None:
+    # On average exactly the margin is lost, and as much again by ``shift``.
+    d = np.random.default_rng(4).normal(0, 0.1, 60)
+    lost = (d - d.mean()) + 0.1 + shift
+    a, b = arm([0.6] * 60, run_id="base"), arm((0.6 - lost).clip(0, 1).tolist())
+    rule = Rule(id="r", metric="m", kind="noninferiority", margin=0.1, fail_on=fail_on)
+    found = only(verdict(rule, b, a))
+    assert found.outcome == outcome
+    expected = ttest_1samp(-lost, -0.1 if fail_on == "margin" else 0, alternative="less").pvalue
+    assert found.row.p == pytest.approx(expected, rel=0.3)
+
+
+def test_the_p_of_no_equivalence_is_twice_the_smaller_of_the_two_margins() -> None:
+    a, b = flags(2, 30, 68)
+    rule = Rule(id="r", metric="m", kind="equivalence", margin=0.1)
+    found = only(verdict(rule, b, a)).row
+    # Adjusted Wald of Bonett and Price: p1 = 31/102, p2 = 3/102.
+    p1, p2 = 31 / 102, 3 / 102
+    se = math.sqrt((p1 + p2 - (p2 - p1) ** 2) / 102)
+    assert found.p == pytest.approx(2 * norm.cdf(((p2 - p1) + 0.1) / se))
+
+
+def test_differences_without_a_p_value_do_not_fail_a_margin() -> None:
+    a, b = (arm({"t": metric([ms] * 60, time)}, run_id=str(ms)) for ms in (1.0, 9.0))
+    wanted = Rule(id="r", metric="t", kind="equivalence", margin=1, fail_on="margin")
+    for rule in (wanted, replace(wanted, kind="noninferiority")):
+        assert only(verdict(rule, b, a)).reason == "degenerate"
 
 
 def test_equivalence_is_shown_from_both_sides() -> None:

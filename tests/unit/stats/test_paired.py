@@ -1,13 +1,15 @@
 """What a comparison reports, and which way is better."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_1samp
 
 from pipex_core.stats.bounds import Inference
 from pipex_core.stats.estimates import Scale
-from pipex_core.stats.paired import Finding, FlagEffect, ShiftEffect, against, paired
+from pipex_core.stats.paired import Finding, FlagEffect, ShiftEffect, against, paired, tails_at
 from pipex_core.stats.power import n_needed
 from pipex_core.stats.resampling import Ends, sign_flip
 
@@ -221,3 +223,42 @@ def test_flags_in_clusters_are_not_a_plain_rate() -> None:
     values = [1.0, 0.0, 1.0, 1.0] * 10
     assert against(values, 0.5, scale=share, clusters=labels).finding.method == "t_hall"
     assert against(values, 0.5, scale=share, weights=range(1, 41)).finding.method == "t_hall"
+
+
+def test_p_values_against_a_margin_are_those_of_the_shifted_differences() -> None:
+    # Symmetric differences have no skewness, where t_hall is the t test.
+    d = np.array([-0.4, -0.3, -0.3, -0.2, -0.2, -0.2, -0.1, -0.1, 0.0])
+    found = tails_at(np.full(9, 0.5), 0.5 + d, -0.1, scale=share)
+    assert found is not None
+    assert found.worse == pytest.approx(ttest_1samp(d, -0.1, alternative="less").pvalue)
+    assert found.better == pytest.approx(ttest_1samp(d, -0.1, alternative="greater").pvalue)
+    slow = tails_at(100.0 - 100 * d, np.full(9, 100.0), 10.0, scale=replace(latency, skewed=False))
+    assert slow is not None
+    assert slow.worse == pytest.approx(ttest_1samp(-100 * d, 10.0, alternative="less").pvalue)
+
+
+def test_p_values_of_pass_flags_agree_with_their_bound_at_the_margin() -> None:
+    a = [1.0] * 30 + [0.0] * 10 + [1.0] * 60
+    b = [0.0] * 30 + [1.0] * 10 + [1.0] * 60
+    u1 = paired(a, b, scale=share).finding.u1
+    assert u1 is not None
+    at_bound = tails_at(a, b, u1, scale=share)
+    assert at_bound is not None
+    assert at_bound.worse == pytest.approx(0.05)
+    assert at_bound.better == pytest.approx(0.95)
+
+
+def test_resampled_and_equal_differences_are_shifted_too() -> None:
+    rng = np.random.default_rng(3)
+    a = rng.lognormal(3, 1, 40)
+    shifted = tails_at(a, a + rng.normal(5, 1, 40), -5.0, scale=latency)
+    assert shifted is not None
+    assert shifted.worse > 0.05
+    far = tails_at(a, a + rng.normal(5, 1, 40), -1.0, scale=latency)
+    assert far is not None
+    assert far.worse < 0.001
+    # All lose .4, .3 beyond the margin: (1 - .3)^10.
+    equal = tails_at([0.9] * 10, [0.5] * 10, -0.1, scale=share)
+    assert equal is not None
+    assert equal.worse == pytest.approx(0.7**10)
+    assert tails_at([1.0] * 10, [2.0] * 10, -0.1, scale=latency) is None
