@@ -7,7 +7,6 @@ them one by one. ``evaluate`` calls them in one go; both ways give equal tables 
 
 import asyncio
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -38,8 +37,8 @@ from pipex_core.evals.manifest import (
 )
 from pipex_core.evals.progress import Progress
 from pipex_core.evals.publication import Place, publish
-from pipex_core.evals.respond import CaseLog, Packed, Respond, Responses, Rules, nothing
-from pipex_core.evals.scoring import Scoring
+from pipex_core.evals.respond import CaseLog, Respond, Responses, Rules, nothing
+from pipex_core.evals.scoring import score
 from pipex_core.evals.summary import MetricSummary, Summary
 from pipex_core.evals.table import record_batch
 from pipex_core.evals.verdict import Verdict
@@ -121,7 +120,6 @@ async def respond(
     journal: Journal | None = None,
     carry: CarryIndex = no_carry,
     watching: Watch | None = None,
-    packed: Packed | None = None,
 ) -> Responses:
     """An answer or a reason for every row of the job.
 
@@ -131,7 +129,6 @@ async def respond(
         journal: Of this run, started; rows that it holds are not asked again. None keeps nothing.
         carry: Rows of earlier runs; those with an equal key are not asked.
         watching: Whom to tell.
-        packed: Told the rows batch by batch while others are still asked.
 
     Raises:
         StoreError: The journal failed; nothing more was asked.
@@ -160,7 +157,6 @@ async def respond(
         ),
         redact=services.redact,
         budget_refuses=lambda: ledger.has_refused,
-        packed=packed or (lambda _: None),
         found=lambda answer: _charge(ledger, answer, journalled=bool(known and known.calls)),
     )
     found = await phase.run(job.units())
@@ -265,53 +261,18 @@ class _Around:
     environment: Environment
 
 
-class _Behind:
-    """Scores rows in a thread of its own while the next are asked.
-
-    Scoring is computation: it must not keep the loop from its calls and its journal.
-    """
-
-    def __init__(self, scoring: Scoring) -> None:
-        self._scoring = scoring
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scoring")
-        self._adding: list[Future[None]] = []
-
-    def add(self, responses: pa.Table) -> None:
-        """Score these rows after those before them."""
-        self._adding.append(self._thread.submit(self._scoring.add, responses))
-
-    async def table(self) -> pa.Table:
-        """The scores of all rows."""
-        for one in self._adding:
-            await asyncio.wrap_future(one)
-        return await asyncio.wrap_future(self._thread.submit(self._scoring.table))
-
-    def close(self) -> None:
-        """Score nothing more."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
-
-
 async def _phases(
     job: EvalJob, services: Services, journal: Journal, watching: Watch, around: _Around
 ) -> EvalRun:
     """Respond, score, judge and publish."""
     clock = services.clock
     started_at, started = clock.now(), clock.monotonic()
-    behind = _Behind(Scoring(job, carried=around.carry.scores, progress=watching.progress))
-    try:
-        responses = await respond(
-            job,
-            services,
-            journal=journal,
-            carry=around.carry,
-            watching=watching,
-            packed=behind.add,
-        )
-        with services.hold():
-            scores = await behind.table()
-    finally:
-        behind.close()
+    responses = await respond(job, services, journal=journal, carry=around.carry, watching=watching)
     with services.hold():
+        # Scoring is computation: it must not keep the loop from its calls and its journal.
+        scores = await asyncio.to_thread(
+            score, job, responses.table, carried=around.carry.scores, progress=watching.progress
+        )
         judgement, refusal = await asyncio.to_thread(_judged, job, responses.table, scores)
         calls = await asyncio.to_thread(calls_table, journal.records(), run_id=job.run_id)
         circumstances = Circumstances(
