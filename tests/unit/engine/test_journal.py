@@ -23,6 +23,10 @@ def note(number: int) -> dict[str, Any]:
     return {"t": "note", "text": f"note {number}"}
 
 
+def texts_of(journals: BreakableJournals) -> list[str]:
+    return [record["text"] for record in journals.records_of("r1") if record["t"] == "note"]
+
+
 def written(act: Callable[[Journal], Awaitable[None]], journals: BreakableJournals) -> None:
     async def run() -> None:
         journal = opened(journals)
@@ -294,3 +298,68 @@ def test_damage_is_an_error_that_names_the_place_and_the_way_out() -> None:
         assert damage.value.code == "journal_damaged"
     for word in ("000001-000001.seg", "draft", "pipex journal repair r1"):
         assert word in damage.value.message
+
+
+# -- work behind the writing
+
+
+def test_work_is_done_when_all_that_was_appended_before_is_durable() -> None:
+    journals = BreakableJournals()
+
+    async def act(journal: Journal) -> None:
+        journal.append_soon(note(1))
+        journal.append_soon(note(2))
+        waiting = asyncio.ensure_future(journal.append(note(3)))
+        written = await journal.after_writing(lambda: texts_of(journals))
+        assert written == ["note 1", "note 2"]
+        await waiting
+
+    written(act, journals)
+    assert texts_of(journals) == ["note 1", "note 2", "note 3"]
+
+
+def test_no_work_is_done_when_the_store_fails_and_everybody_learns_it() -> None:
+    journals = BreakableJournals(good_appends=0)
+    done: list[str] = []
+
+    async def act(journal: Journal) -> None:
+        journal.append_soon(note(1))
+        with pytest.raises(StoreError, match="no space left"):
+            await journal.after_writing(lambda: done.append("work"))
+        for again in (journal.append(note(2)), journal.after_writing(lambda: None)):
+            with pytest.raises(StoreError, match="no space left"):
+                await again
+        assert journal.failed is not None
+
+    written(act, journals)
+    assert done == []
+
+
+def test_work_that_fails_leaves_the_journal_as_it_is() -> None:
+    journals = BreakableJournals()
+
+    def fail() -> None:
+        raise StoreError("the checkpoint was not saved")
+
+    async def act(journal: Journal) -> None:
+        journal.append_soon(note(1))
+        with pytest.raises(StoreError, match="the checkpoint"):
+            await journal.after_writing(fail)
+        await journal.append(note(2))
+
+    written(act, journals)
+    assert texts_of(journals) == ["note 1", "note 2"]
+
+
+def test_records_are_written_although_nobody_waits_for_the_work_any_more() -> None:
+    journals = BreakableJournals()
+
+    async def act(journal: Journal) -> None:
+        journal.append_soon(note(1))
+        working = asyncio.ensure_future(journal.after_writing(lambda: None))
+        await asyncio.sleep(0)
+        working.cancel()
+        await journal.append(note(2))
+
+    written(act, journals)
+    assert texts_of(journals) == ["note 1", "note 2"]

@@ -313,7 +313,8 @@ def test_a_store_of_variables_that_fails_is_a_warning_and_a_damaged_one_an_error
     assert {warning.code for warning in result.warnings} == {"storage_full"}
     world.kept.refuse = ""
     world.run(counting)
-    for key in list(world.kept.list("session_variables/")):
-        world.kept.put(key, b"[]")
-    with pytest.raises(StoreError, match="damaged"):
-        world.run(counting)
+    for number, damaged in enumerate((b"[]", b"{")):
+        for key in list(world.kept.list("session_variables/")):
+            world.kept.put(key, damaged)
+        with pytest.raises(StoreError, match="damaged"):
+            world.run(counting, run_id=f"damaged{number}")

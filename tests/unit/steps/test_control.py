@@ -9,8 +9,16 @@ from pipex_core.errors import ErrorRecord, ExpressionError, StepError
 from pipex_core.expressions.scope import Scope
 from pipex_core.spec.model import Effect, PipelineSpec, StepSpec
 from pipex_core.steps.contract import ChildResult, Outcome, Step
-from pipex_core.steps.control import DataTransform, Echo, NestedPipeline, SetVariable
+from pipex_core.steps.control import (
+    Checkpoint,
+    DataTransform,
+    Echo,
+    NestedPipeline,
+    SetVariable,
+    Switch,
+)
 from tests.fakes.steps import Bench, spec
+from tests.fakes.world import World
 
 
 def run(step: type[Step], bench: Bench) -> Outcome:
@@ -113,6 +121,126 @@ def test_a_source_without_a_value_names_step_and_field() -> None:
     step = spec("data_transform", input_source="nobody", operations=[])
     with pytest.raises(ExpressionError, match="step 's', field 'input_source'"):
         run(DataTransform, Bench(step))
+
+
+# -- branches and checkpoints
+
+
+def test_a_value_without_a_case_runs_nothing() -> None:
+    step = StepSpec(
+        name="s",
+        type="switch",
+        path="workflow.steps[0]",
+        fields={"expression": "inputs.n"},
+        blocks={"cases.5": ()},
+    )
+    outcome = run(Switch, Bench(step, scope={"inputs": {"n": 4}}))
+    assert outcome == Outcome(data={"case": None, "results": {}, "output": None})
+
+
+def branching(fields: str) -> dict[str, Any]:
+    text = f"""
+workflow:
+  name: w
+  steps:
+    - {{name: kind, type: echo, value: {{a: 1}}}}
+    - name: pick
+      type: switch
+      {fields}
+    - {{name: after, type: echo, value: "{{{{vars.v | default('unset')}}}}"}}
+"""
+    return World().run(text).as_json()
+
+
+def test_the_text_of_any_value_picks_a_case_and_its_variables_stay() -> None:
+    shown = branching(
+        """expression: "{{kind}}"
+      cases:
+        '{"a":1}':
+          steps: [{name: set, type: set_variable, variables: {v: 7}}, {name: see, type: echo, value: "{{v}}"}]"""
+    )
+    assert shown["steps"]["pick"]["data"]["output"] == 7
+    assert shown["steps"]["after"]["data"] == 7
+    assert shown["steps"]["pick"]["data"]["results"]["set"]["data"] == {"v": 7}
+
+
+def test_a_failing_branch_fails_the_switch_with_its_own_error_and_keeps_its_records() -> None:
+    shown = branching(
+        """expression: "'x'"
+      cases: {y: [{name: never, type: echo}]}
+      default: [{name: fine, type: echo, value: 1}, {name: bad, type: echo, fail: true, error_message: no}]"""
+    )
+    assert shown["error"] == {
+        "code": "echo_failed",
+        "message": "no",
+        "step": "pick",
+        "path": "pick/bad",
+        "retryable": False,
+    }
+    data = shown["steps"]["pick"]["data"]
+    assert (data["case"], list(data["results"])) == ("default", ["fine", "bad"])
+
+
+def test_an_undefined_value_fails_a_switch() -> None:
+    shown = branching('expression: "kind.b"\n      cases: {y: [{name: never, type: echo}]}')
+    assert shown["error"]["code"] == "undefined_reference"
+
+
+def test_records_kept_by_other_steps_are_seen_as_steps() -> None:
+    text = """
+workflow:
+  name: w
+  steps:
+    - name: pick
+      type: switch
+      expression: "'x'"
+      cases: {x: [{name: inner, type: echo, value: {text: claimed, n: [5]}}]}
+    - {name: plain, type: echo, value: {results: {a: {text: mine}}}}
+  outputs:
+    field: "pick.results.inner.n[0]"
+    record_first: "pick.results.inner.text"
+    whole: "{{pick.results.inner}}"
+    indexed: "pick['results']['inner'].success"
+    map: "type(pick.results)"
+    untouched: "plain.results.a.text"
+"""
+    assert World().run(text).outputs == {
+        "field": 5,
+        "record_first": None,
+        "whole": {"text": "claimed", "n": [5]},
+        "indexed": True,
+        "map": "map",
+        "untouched": "mine",
+    }
+
+
+def test_a_prompt_part_reads_the_records_of_a_loop() -> None:
+    text = """
+workflow:
+  name: w
+  steps:
+    - name: each
+      type: for_loop
+      data_source: [1, 2]
+      steps: [{name: one, type: echo, value: {n: "{{item}}"}}]
+    - name: ask
+      type: claude
+      prompt:
+        - {type: previous_response, step: each, extract: "iterations[1].results.one.n"}
+        - {type: previous_response, step: each, extract: "iterations[0].results.one.success"}
+"""
+    world = World({"responses": [{"echo": True}]})
+    assert world.run(text).steps["ask"].text == "2\ntrue"
+
+
+def test_a_checkpoint_step_asks_for_one_under_its_label() -> None:
+    bench = Bench(spec("checkpoint", label="n is {{inputs.n}}"), scope={"inputs": {"n": 4}})
+    assert run(Checkpoint, bench) == Outcome(metadata={"label": "n is 4"})
+    assert bench.labels == ["n is 4"]
+    bench = Bench(spec("checkpoint"))
+    assert run(Checkpoint, bench) == Outcome()
+    assert bench.labels == [None]
+    assert Checkpoint.shape.boundary
 
 
 # -- nested pipelines
