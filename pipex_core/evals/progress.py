@@ -29,6 +29,8 @@ class Running:
 class Progress:
     """Counts of a run that is going on; one object belongs to one run and one event loop.
 
+    ``scored`` and ``decided`` may be called by another thread than the rest: each count has one writer.
+
     Attributes:
         total: Planned rows: cases times repeats.
         done: Rows with an answer or a reason, carried ones included.

@@ -101,6 +101,7 @@ class Lookup:
     find: Callable[[Unit], Answer]
 
 
+Packed = Callable[[pa.Table], None]
 RowOf = Callable[[Unit, Answer], ResponseRow]
 
 
@@ -153,8 +154,13 @@ def _is_small(answer: Answer) -> bool:
 
 @dataclass(slots=True)
 class Rows:
-    """Response rows in Arrow batches, so that a large run is never a list of objects."""
+    """Response rows in Arrow batches, so that a large run is never a list of objects.
 
+    Attributes:
+        packed: Told each batch.
+    """
+
+    packed: Packed = lambda _: None
     batches: list[pa.Table] = field(default_factory=list)
     _waiting: list[ResponseRow] = field(default_factory=list)
 
@@ -170,8 +176,11 @@ class Rows:
         return joined("responses", self.batches)
 
     def _pack(self) -> None:
-        self.batches.append(response_batch(self._waiting))
-        self._waiting = []
+        if self._waiting:
+            batch = response_batch(self._waiting)
+            self._waiting = []
+            self.batches.append(batch)
+            self.packed(batch)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -185,6 +194,7 @@ class Respond:
         carried: Answers of earlier runs.
         found: Told each answer that an earlier try of this run had made durable.
         redact: Takes secrets out of what an answer says before anything is kept of it.
+        packed: Told batches of rows that will not change, until every row was in one.
         budget_refuses: Whether the run's own budget has refused a call; that of a target stops no run.
     """
 
@@ -199,12 +209,16 @@ class Respond:
     found: Callable[[Answer], None] = lambda _: None
     redact: Callable[[str], str] = str
     budget_refuses: Callable[[], bool] = lambda: True
-    _rows: Rows = field(default_factory=Rows)
+    packed: Packed = lambda _: None
+    _rows: Rows = field(init=False)
     _open: list[tuple[Unit, Answer]] = field(default_factory=list)
     _stopped: StopReason | None = None
     _reason: str | None = None
     _ended: int = 0
     _unreachable: int = 0
+
+    def __post_init__(self) -> None:
+        self._rows = Rows(packed=self.packed)
 
     async def run(self, units: Sequence[Unit]) -> Responses:
         """A row for every unit; ``units`` in the order in which they are to be asked."""

@@ -37,8 +37,8 @@ from pipex_core.evals.manifest import (
 )
 from pipex_core.evals.progress import Progress
 from pipex_core.evals.publication import Place, publish
-from pipex_core.evals.respond import CaseLog, Respond, Responses, Rules, nothing
-from pipex_core.evals.scoring import score
+from pipex_core.evals.respond import CaseLog, Packed, Respond, Responses, Rules, nothing
+from pipex_core.evals.scoring import Scoring, ScoringBehind
 from pipex_core.evals.summary import MetricSummary, Summary
 from pipex_core.evals.table import record_batch
 from pipex_core.evals.verdict import Verdict
@@ -120,6 +120,7 @@ async def respond(
     journal: Journal | None = None,
     carry: CarryIndex = no_carry,
     watching: Watch | None = None,
+    packed: Packed | None = None,
 ) -> Responses:
     """An answer or a reason for every row of the job.
 
@@ -129,6 +130,7 @@ async def respond(
         journal: Of this run, started; rows that it holds are not asked again. None keeps nothing.
         carry: Rows of earlier runs; those with an equal key are not asked.
         watching: Whom to tell.
+        packed: Told the rows batch by batch while others are still asked.
 
     Raises:
         StoreError: The journal failed; nothing more was asked.
@@ -157,6 +159,7 @@ async def respond(
         ),
         redact=services.redact,
         budget_refuses=lambda: ledger.has_refused,
+        packed=packed or (lambda _: None),
         found=lambda answer: _charge(ledger, answer, journalled=bool(known and known.calls)),
     )
     found = await phase.run(job.units())
@@ -173,7 +176,7 @@ def _charge(ledger: Ledger, answer: Answer, *, journalled: bool) -> None:
         ledger.charge(Amount(nanousd=answer.cost_nanousd, tokens=tokens, calls=answer.calls))
 
 
-def publish_run(
+def publish_run(  # noqa: PLR0913 - the tables of a run, and where they go
     job: EvalJob,
     responses: pa.Table,
     scores: pa.Table,
@@ -267,12 +270,21 @@ async def _phases(
     """Respond, score, judge and publish."""
     clock = services.clock
     started_at, started = clock.now(), clock.monotonic()
-    responses = await respond(job, services, journal=journal, carry=around.carry, watching=watching)
-    with services.hold():
-        # Scoring is computation: it must not keep the loop from its calls and its journal.
-        scores = await asyncio.to_thread(
-            score, job, responses.table, carried=around.carry.scores, progress=watching.progress
+    behind = ScoringBehind(Scoring(job, carried=around.carry.scores, progress=watching.progress))
+    try:
+        responses = await respond(
+            job,
+            services,
+            journal=journal,
+            carry=around.carry,
+            watching=watching,
+            packed=behind.add,
         )
+        with services.hold():
+            scores = await behind.table()
+    finally:
+        behind.close()
+    with services.hold():
         judgement, refusal = await asyncio.to_thread(_judged, job, responses.table, scores)
         calls = await asyncio.to_thread(calls_table, journal.records(), run_id=job.run_id)
         circumstances = Circumstances(

@@ -4,8 +4,11 @@ A score that an earlier run has under the same key is taken over; its threshold 
 metric does, the row is there: with a number, or with the reason why there is none.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import assert_never
 
 import pyarrow as pa
@@ -43,11 +46,10 @@ _columns = (
 
 @dataclass(slots=True)
 class _Corpus:
-    """What one metric needs for its value over the suite."""
+    """What one metric needs for its value over the suite: (case and repeat, score key, item, score)."""
 
     entry: Entry
-    keys: list[str] = field(default_factory=list)
-    items: list[tuple[MetricInput, Score]] = field(default_factory=list)
+    parts: list[tuple[tuple[str, int], str, MetricInput, Score]] = field(default_factory=list)
 
 
 def score(
@@ -61,17 +63,30 @@ def score(
 
     Args:
         job: Any job.
-        responses: Its rows, sorted.
+        responses: Its rows.
         carried: Stored rows by score key.
         progress: Told each score and each decided row.
     """
-    return _Scoring(job, carried=carried or _nothing, progress=progress).table(responses)
+    scoring = Scoring(job, carried=carried, progress=progress)
+    for start in range(0, responses.num_rows, responses_per_read):
+        scoring.add(responses.slice(start, responses_per_read))
+        if progress is not None:
+            progress.tell()
+    return scoring.table()
 
 
-class _Scoring:
-    def __init__(self, job: EvalJob, *, carried: Stored, progress: Progress | None) -> None:
+class Scoring:
+    """Scores responses as they come; the table at the end is the same for any order.
+
+    One thread at a time. It counts into ``progress`` and emits nothing before the end, so that it may
+    work behind the loop that asks.
+    """
+
+    def __init__(
+        self, job: EvalJob, *, carried: Stored | None = None, progress: Progress | None = None
+    ) -> None:
         self._job = job
-        self._carried = carried
+        self._carried = carried or _nothing
         self._progress = progress
         self._cases = {case.id: case for case in job.cases}
         self._rows: list[ScoreRow] = []
@@ -82,15 +97,15 @@ class _Scoring:
             if "corpus" in entry.info.levels and isinstance(entry.metric, CorpusMetric)
         }
 
-    def table(self, responses: pa.Table) -> pa.Table:
-        narrow = responses.select(_columns)
-        for start in range(0, narrow.num_rows, responses_per_read):
-            for response in narrow.slice(start, responses_per_read).to_pylist():
-                self._score_response(response)
-                if len(self._rows) >= rows_per_batch:
-                    self._pack()
-            if self._progress is not None:
-                self._progress.tell()
+    def add(self, responses: pa.Table) -> None:
+        """Score some rows of the job that were not added before."""
+        for response in responses.select(_columns).to_pylist():
+            self._score_response(response)
+            if len(self._rows) >= rows_per_batch:
+                self._pack()
+
+    def table(self) -> pa.Table:
+        """All rows, sorted."""
         for corpus in self._corpora.values():
             self._rows += self._corpus_rows(corpus)
         self._pack()
@@ -131,15 +146,15 @@ class _Scoring:
         if stored is None or corpus is not None:
             found = score_item(entry, item)
         if corpus is not None:
-            corpus.keys.append(key)
-            corpus.items.append((item, found))
+            corpus.parts.append((where, key, item, found))
         if stored is not None:
             return [carried_row(entry, key, where, row) for row in stored]
         return list(score_rows(entry, key, where, found, run_id=self._job.run_id))
 
     def _corpus_rows(self, corpus: _Corpus) -> Iterator[ScoreRow]:
         entry = corpus.entry
-        value = corpus_value(entry, corpus.items)
+        parts = sorted(corpus.parts, key=itemgetter(0))
+        value = corpus_value(entry, [(item, score) for _, _, item, score in parts])
         if value is None:
             return
         found: Score
@@ -147,8 +162,34 @@ class _Scoring:
             found = value
         else:
             found = Scored(value=value.value, details=value.details, submetrics=value.submetrics)
-        key = corpus_key(entry.fingerprint, corpus.keys)
+        key = corpus_key(entry.fingerprint, [key for _, key, _, _ in parts])
         yield from score_rows(entry, key, (None, -1), found, run_id=self._job.run_id)
+
+
+class ScoringBehind:
+    """Scores rows in a thread of its own while the next are asked.
+
+    Scoring is computation: it must not keep the loop from its calls and its journal.
+    """
+
+    def __init__(self, scoring: Scoring) -> None:
+        self._scoring = scoring
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scoring")
+        self._adding: list[Future[None]] = []
+
+    def add(self, responses: pa.Table) -> None:
+        """Score these rows after those before them."""
+        self._adding.append(self._thread.submit(self._scoring.add, responses))
+
+    async def table(self) -> pa.Table:
+        """The scores of all rows."""
+        for one in self._adding:
+            await asyncio.wrap_future(one)
+        return await asyncio.wrap_future(self._thread.submit(self._scoring.table))
+
+    def close(self) -> None:
+        """Score nothing more."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
 
 def _tell(progress: Progress, heads: Sequence[ScoreRow], response_class: str) -> None:

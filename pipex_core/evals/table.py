@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipex_core.errors import StoreError
-from pipex_core.evals.columns import column_of
+from pipex_core.evals.columns import column_of, values_of
 from pipex_core.evals.results import ResponseRow, ScoreRow
 from pipex_core.jsonvalue import canonical, compact, digest
 
@@ -342,9 +342,7 @@ def _cast(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 def _column_digest(column: pa.ChunkedArray) -> str:
     """Digest of the values as JSON, one after the other, so that chunks leave no trace."""
     running = hashlib.sha256()
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
     for start in range(0, len(column), rows_per_digest):
-        values = column.slice(start, rows_per_digest).to_pylist()
+        values = values_of(column.slice(start, rows_per_digest))
         running.update(f"{compact(values)[1:-1]},".encode("utf-8", "surrogatepass"))
     return running.hexdigest()

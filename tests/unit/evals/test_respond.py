@@ -81,6 +81,7 @@ class Bench:
         self.events: list[Event] = []
         self.rules = Rules(**rules)
         self.carried: dict[str, Answer] = {}
+        self.batches: list[tuple[int, int]] = []  # (cases asked by then, rows)
 
     def open(self) -> Journal:
         journal = open_journal(self.journals, "ev_1", clock=self.clock, faults=NoFaults())
@@ -100,6 +101,7 @@ class Bench:
             progress=Progress(total=len(todo), events=sink, clock=self.clock),
             clock=self.clock,
             rules=self.rules,
+            packed=lambda batch: self.batches.append((len(self.target.asked), batch.num_rows)),
         )
         return await phase.run(todo)
 
@@ -116,6 +118,14 @@ class Bench:
     def ends(self) -> Counter[str]:
         records = self.journals.records_of("ev_1")
         return Counter(one["unit"] for one in records if one["t"] == "unit_end")
+
+
+def test_rows_are_handed_on_in_batches_while_others_are_still_asked() -> None:
+    bench = Bench(Target({"c0001": [Answer(status="infra_error", error_code="server_error")]}))
+    bench.run(units(1_500))
+    (asked, rows), *rest = bench.batches
+    assert (rows, sum(one for _, one in rest)) == (1_000, 500)
+    assert asked < 1_100
 
 
 def by_case(found: Responses) -> dict[str, tuple[str, str | None]]:

@@ -1,6 +1,8 @@
 """Judging answers: what a metric sees, which rows it gives, and values over the whole suite."""
 
+import asyncio
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from pipex_core.evals.answers import Answer
 from pipex_core.evals.job import EvalJob
 from pipex_core.evals.recorded import recorded_target
-from pipex_core.evals.scoring import item_of, query_of, score
+from pipex_core.evals.scoring import Scoring, ScoringBehind, item_of, query_of, score
 from pipex_core.evals.suite import SuiteDefaults
 from pipex_core.evals.table import joined, response_batch
 from pipex_core.metrics.contract import Corpus, MetricInfo, Scored, Unscored
@@ -254,3 +256,33 @@ def test_row_and_case_agree_on_what_a_case_demands_of_its_own(
     )
     found = run(job(suite, recorded({"de": answer})))
     assert found.responses["passed"].to_pylist() == list(found.judgement.arm.passed) == [passed]
+
+
+def test_scores_are_the_same_whatever_the_order_in_which_answers_come() -> None:
+    made = job(metrics=["exact_match", "bleu"], repeats=2)
+    texts = ["Berlin", "the city of Madrid", "Paris", "Milan", "", "Lisbon"] * 2
+    answers = [ok(text) for text in texts[:10]]
+    rows = [made.row_of(unit, one) for unit, one in zip(made.units(), answers, strict=True)]
+    expected = score(made, joined("responses", [response_batch(rows)]))
+    for seed in range(5):
+        shuffled = list(rows)
+        Random(seed).shuffle(shuffled)
+        scoring = Scoring(made)
+        for start in range(0, 10, 3):
+            scoring.add(response_batch(shuffled[start : start + 3]))
+        assert scoring.table().to_pylist() == expected.to_pylist()
+
+
+def test_a_metric_that_breaks_the_engine_ends_the_run_and_not_the_thread_alone() -> None:
+    async def broken() -> None:
+        behind = ScoringBehind(Scoring(job()))
+        try:
+            behind.add(response_batch([replace(row_of_nobody, case_id="nobody")]))
+            await behind.table()
+        finally:
+            behind.close()
+
+    made = job()
+    row_of_nobody = made.row_of(made.units()[0], ok())
+    with pytest.raises(KeyError, match="nobody"):
+        asyncio.run(broken())
