@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from pipex_core.errors import ConfigError
 from pipex_core.evals.archive import Archive, Stored, flip_texts
 from pipex_core.evals.csvtable import report_csv
 from pipex_core.evals.findings import Findings, result_document
@@ -178,25 +177,31 @@ def write_reports(
         if form == "github":
             for line in annotations(findings):
                 tell(line)
-        if form == "github" and summary is not None:
-            path = Path(summary)
-            _append_summary(path, findings)
-        else:
-            # Lines end as the format has it, whatever the machine.
-            path.write_bytes(rendered(findings, form).encode())
+        if form == "github" and summary is not None and _added(Path(summary), findings, tell=tell):
+            files.append(summary)
+            continue
+        # Lines end as the format has it, whatever the machine.
+        path.write_bytes(rendered(findings, form).encode())
         files.append(str(path))
     return files
 
 
-def _append_summary(path: Path, findings: Findings) -> None:
-    """Add the report to the summary of a job, which other steps may have begun, within its limit."""
+def _added(path: Path, findings: Findings, *, tell: Callable[[str], None]) -> bool:
+    """Add the report to the summary of a job, which other steps may have begun; False says it is not there.
+
+    A summary is no reason to lose the exit code of a run that was paid for.
+    """
     try:
         used = path.stat().st_size if path.exists() else 0
         text = step_summary(findings, room_bytes=max(0, summary_limit_bytes - used))
         with path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except OSError as exc:
-        raise ConfigError(f"GITHUB_STEP_SUMMARY: cannot write {path}: {exc.strerror}") from exc
+        tell(f"warning: GITHUB_STEP_SUMMARY: cannot write {path}: {exc.strerror}")
+        return False
+    if not text:
+        tell(f"warning: GITHUB_STEP_SUMMARY: {path} has no room for the report")
+    return bool(text)
 
 
 def rendered(findings: Findings, form: str) -> str:
