@@ -43,6 +43,7 @@ class RunRequest:
         text_inputs: Name to a word of the command line, converted to the declared type.
         values: Strongest layer of options: ``workspace_dir``, ``output_dir``, ``model`` and their like.
         resume: Id of the run to go on with, or None for a new one.
+        on_delta: Hears streamed answers; see ``run_pipeline``.
     """
 
     path: str
@@ -54,6 +55,7 @@ class RunRequest:
     resume: str | None = None
     force: bool = False
     strict: bool = False
+    on_delta: Listener | None = None
 
 
 def load_pipeline(
@@ -101,7 +103,9 @@ async def arun_pipeline(
     """
     plan = _plan(request.path, request.values, settings, strict=request.strict)
     planned(plan)
-    services = services_for(settings, providing, listener=listener, values=request.values)
+    services = services_for(
+        settings, providing, listener=listener, values=request.values, on_delta=request.on_delta
+    )
     document: dict[str, Json] = {"options": _kept_options(request, providing)}
     options = RunOptions(
         run_id=request.resume,
@@ -128,6 +132,7 @@ def run_pipeline(
     *,
     provider: ProviderKind | None = None,
     mock_responses: str | None = None,
+    on_delta: Listener | None = None,
     **options: Json,
 ) -> RunResult:
     """Execute a pipeline file and wait for its end; works in a notebook too.
@@ -137,6 +142,9 @@ def run_pipeline(
         inputs: Name to value.
         provider: ``mock live mixed replay``; default: the setting, else ``mock``.
         mock_responses: File of the mock's rules.
+        on_delta: Hears the answers of steps with ``streaming`` and the handler ``callback`` while they
+            are written, as ``delta`` events with ``text``, ``restart`` (what came before is void) and
+            ``is_end``.
         options: ``workspace_dir``, ``output_dir``, ``model`` and their like.
 
     Raises:
@@ -144,7 +152,7 @@ def run_pipeline(
     """
     settings = read_settings()
     providing = providing_of(settings, kind=provider, mock_responses=mock_responses)
-    request = RunRequest(path=str(path), inputs=inputs or {}, values=options)
+    request = RunRequest(path=str(path), inputs=inputs or {}, values=options, on_delta=on_delta)
     return waited(arun_pipeline(request, settings=settings, providing=providing))
 
 
@@ -161,6 +169,7 @@ def services_for(
     listener: Listener = wiring.unheard,
     values: Mapping[str, Json] | None = None,
     results: str | None = None,
+    on_delta: Listener | None = None,
 ) -> Services:
     """The services of this process, able to load nested pipeline files and to evaluate in steps.
 
@@ -170,6 +179,7 @@ def services_for(
         listener: Hears every event.
         values: Options of nested pipelines.
         results: Folder of the result tables of evaluation steps; None takes the setting.
+        on_delta: Hears streamed answers; see ``run_pipeline``.
     """
 
     def load_nested(named: str, file: str) -> Plan:
@@ -190,6 +200,7 @@ def services_for(
         load_pipeline=load_nested,
         listener=listener,
         extensions={extension: evaluated},
+        on_delta=on_delta,
     )
     return made
 

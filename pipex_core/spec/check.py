@@ -248,6 +248,13 @@ class _Check:
                     f"may not write the variable {variable!r}"
                 )
                 self._add("parallel_write", message, step.path)
+            for effect in shape.effects(step):
+                if effect.kind == "session" and effect.name != "*":
+                    message = (
+                        f"{place.parallel!r} runs its steps at the same time, and those of the session "
+                        f"{effect.name!r} follow one another; give each item a session of its own"
+                    )
+                    self._add("parallel_write", message, step.path)
 
     def _depends_on(
         self, step: StepSpec, earlier: Mapping[str, None], everyone: frozenset[str]

@@ -125,9 +125,10 @@ class NeedsFinder:
             if isinstance(prompt, list):
                 yield from part_effects(prompt)
         if shape.family == "claude":
-            yield from self._of_tools(step, shape)
+            yield from self._of_options(step, shape)
 
-    def _of_tools(self, step: StepSpec, shape: StepShape) -> Iterator[Effect]:
+    def _of_options(self, step: StepSpec, shape: StepShape) -> Iterator[Effect]:
+        """Effects of tools and of a session, wherever the options come from."""
         options = effective(
             step,
             self._spec,
@@ -135,6 +136,10 @@ class NeedsFinder:
             run_options=self._run_options,
             environment=self._environment,
         ).values
+        session = options.get("session_id")
+        if isinstance(session, str):
+            name = any_name if has_template(session) else session
+            yield Effect(kind="session", name=name, writes=True)
         allowed = options.get("allowed_tools")
         if isinstance(allowed, str):  # a template: which tools shows at run time only
             yield Effect(kind="workspace", writes=True)

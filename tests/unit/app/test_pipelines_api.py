@@ -52,6 +52,16 @@ def test_the_mock_answers_by_rules_when_they_are_named() -> None:
     assert result.as_json()["outputs"] == {"answer": "by rule"}
 
 
+def test_a_streamed_answer_can_be_heard() -> None:
+    text = "workflow: {name: s, steps: [{name: a, type: claude, prompt: hi, streaming: true}]}"
+    Path("streamed.yaml").write_text(text)
+    heard: list[str] = []
+    result = pipex_core.run_pipeline(
+        "streamed.yaml", provider="mock", on_delta=lambda event: heard.append(event.data["text"])
+    )
+    assert "".join(heard) == result.steps["a"].text == "Mock response for: hi"
+
+
 def test_a_missing_input_stops_before_anything_runs(project: Path) -> None:
     with pytest.raises(SpecError, match="needs the input 'question'"):
         pipex_core.run_pipeline("pipelines/adder.yaml")

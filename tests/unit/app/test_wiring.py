@@ -41,6 +41,29 @@ def test_the_mock_answers_for_all_vendors_on_a_clock_that_jumps() -> None:
     assert isinstance(found.clock, VirtualClock)
 
 
+@pytest.mark.parametrize(
+    ("environment", "runs"),
+    [
+        ({}, True),
+        ({"PIPEX_ALLOW_BASH": "false"}, False),
+        ({"PIPEX_MODE": "production"}, False),
+        ({"PIPEX_MODE": "production", "PIPEX_ALLOW_BASH": "true"}, True),
+    ],
+)
+def test_commands_of_models_run_where_the_deployment_allows_them(
+    environment: dict[str, str], *, runs: bool
+) -> None:
+    assert (services(Providing(), **environment).commands is not None) is runs
+
+
+def test_answers_can_be_watched_on_the_terminal_and_by_the_caller() -> None:
+    assert set(services(Providing()).watchers) == {"console", "simple", "debug", "buffer", "file"}
+    heard = build_services(
+        read_settings({}), Providing(), load_pipeline=no_child, on_delta=lambda _: None
+    )
+    assert "callback" in heard.watchers
+
+
 def test_live_providers_are_made_for_the_keys_that_are_set() -> None:
     found = services(Providing(kind="live"), **keys)
     assert found.vendors == {"anthropic": "anthropic", "gemini": "gemini"}

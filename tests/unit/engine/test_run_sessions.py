@@ -1,17 +1,20 @@
 """Sessions of runs: what steps say to one another, what outlives a run, and what a crash leaves."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from pipex_core.adapters.local import ArmedFaults, Fault
 from pipex_core.adapters.memory import MemoryBlobs
+from pipex_core.engine.journal import open_journal
 from pipex_core.engine.records import RunResult, StepRecord
+from pipex_core.engine.runner import run_plan
 from pipex_core.engine.sessions import keep_sessions, session_of
-from pipex_core.errors import StoreError
+from pipex_core.errors import SpecError, StoreError
 from pipex_core.llm.session import Said, SessionStore, Turn
-from tests.fakes.journals import BreakableJournals
-from tests.fakes.world import World
+from tests.fakes.journals import BreakableJournals, NoFaults
+from tests.fakes.world import World, problems_of
 
 mock: Any = {"responses": [{"reply": "ok", "cost": 0.25}]}
 
@@ -197,3 +200,70 @@ def test_a_session_that_cannot_be_kept_is_a_warning() -> None:
     result = world(FullBlobs()).run(tutor("a"))
     assert result.success
     assert [(warning.code, warning.step) for warning in result.warnings] == [("storage_full", "a")]
+
+
+parallel = """
+workflow:
+  name: w
+  steps:
+    - name: each
+      type: for_loop
+      parallel: true
+      data_source: [1, 2]
+      steps:
+        - {name: say, type: claude_session, prompt: x, session_config: {session_name: NAME}}
+"""
+
+
+def test_steps_that_run_at_the_same_time_share_no_session() -> None:
+    with pytest.raises(SpecError) as refused:
+        World(mock).plan(parallel.replace("NAME", "math"))
+    assert problems_of(refused.value) == ["parallel_write"]
+    current = World(mock)
+    assert current.run(parallel.replace("NAME", "'s {{item}}'")).success
+    assert asked(current) == [["x"], ["x"]]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "waits"),
+    [("a", "a", True), ("a", "b", False), ("a", "'{{inputs.x}}'", True)],
+)
+def test_steps_whose_options_name_one_session_follow_one_another(
+    first: str, second: str, *, waits: bool
+) -> None:
+    text = f"""
+workflow:
+  name: w
+  execution: dag
+  inputs: {{x: a}}
+  steps:
+    - {{name: one, type: claude, prompt: x, claude_options: {{session_id: {first}}}}}
+    - {{name: two, type: claude, prompt: x, claude_options: {{session_id: {second}}}}}
+"""
+    plan = World(mock).plan(text)
+    assert ("one" in plan.steps[1].depends_on) is waits
+
+
+def test_a_case_of_an_evaluation_starts_without_sessions_and_leaves_none() -> None:
+    blobs = MemoryBlobs()
+    run(blobs, tutor("a"), run_id="r1")
+    current = world(blobs)
+    journal = open_journal(
+        current.journals, "eval", clock=current.clock, faults=NoFaults(), hold=current.clock.hold
+    )
+
+    async def case() -> RunResult:
+        journal.start({})
+        result = await run_plan(
+            current.plan(tutor("b")),
+            {},
+            services=current.services,
+            journal=journal,
+            unit_prefix="case:q1#0/",
+        )
+        await journal.close()
+        return result
+
+    assert asyncio.run(case()).success
+    assert asked(current) == [["b"]]
+    assert kept(blobs) == ["a", "ok"]
