@@ -1,7 +1,7 @@
 """Gate rules as asset checks: one per rule, blocking when the rule is critical.
 
 A rule on slices has one result for all cases and one for each slice; its check is as bad as the worst
-of them. A FAIL is an error; INCONCLUSIVE and INCOMPLETE are warnings, because nothing has been shown.
+of them; ``(small)`` slices are shown and decide nothing. A FAIL is an error; INCONCLUSIVE and INCOMPLETE are warnings, because nothing has been shown.
 """
 
 import warnings
@@ -115,8 +115,9 @@ def demand(rule: Rule) -> str:
 def _result(
     rule: Rule, found: Sequence[RuleResult], name: str, against: str | None
 ) -> dg.AssetCheckResult:
-    outcome = next(word for word in _worst_first if any(r.outcome == word for r in found))
-    worst = next(r for r in found if r.outcome == outcome)
+    deciding = [r for r in found if r.reason != "small_slice"]
+    outcome = next(word for word in _worst_first if any(r.outcome == word for r in deciding))
+    worst = next(r for r in deciding if r.outcome == outcome)
     return dg.AssetCheckResult(
         passed=outcome == "PASS",
         check_name=name,

@@ -25,6 +25,7 @@ from pipex_core.evals.judged import (
     Baseline,
     Judged,
     Quantity,
+    SummaryBaseline,
     quantity_of,
     statistic,
     total_of,
@@ -107,7 +108,8 @@ def demands(bench: Bench, rule: Rule) -> Iterator[Demand]:
     """The rule on all cases, then on each value of its slices.
 
     Raises:
-        ConfigError: ``unknown_metric``, ``metric_not_gated``, or ``no_interval``.
+        ConfigError: ``unknown_metric``, ``metric_not_gated``, ``no_interval``, or
+            ``conflicting_fields`` for slices of a number that has none.
     """
     quantity = demanded(rule, bench.run, bench.baseline)
     whole = _resolved(rule, quantity)
@@ -127,11 +129,17 @@ def demanded(rule: Rule, run: Judged, baseline: Baseline | None) -> Quantity:
     """What the rule is about, when something can be said of it at all.
 
     Raises:
-        ConfigError: ``unknown_metric``, ``metric_not_gated``, or ``no_interval``.
+        ConfigError: ``unknown_metric``, ``metric_not_gated``, ``no_interval``, or
+            ``conflicting_fields`` for slices of a number that has none.
     """
     known_there = baseline if rule.kind == "regression_pct" else None
     quantity = quantity_of(rule, run, known_there)
-    _resolved(rule, quantity)
+    whole = _resolved(rule, quantity)
+    of_means = isinstance(baseline, SummaryBaseline) and rule.kind in paired_kinds
+    if rule.slices and (quantity.total or (of_means and whole.bound == "point")):
+        known = "the baseline is known" if of_means else f"{rule.metric!r} is a number"
+        message = f"rule {rule.id!r}: {known} for the whole suite only, so it cannot have slices"
+        raise ConfigError(message, code="conflicting_fields", next_step="remove slices")
     return quantity
 
 

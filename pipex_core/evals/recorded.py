@@ -1,5 +1,6 @@
 """Answers that were recorded elsewhere as a target: looked up, never called."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -113,7 +114,26 @@ def _complaint(record: Json) -> str | None:
         return f"status {status!r} is none of {', '.join(classes)}"
     if classes[cast("ResponseStatus", status)] == "observed" and record.get("output") is None:
         return f"a record with status {status} needs an output"
+    return _wrong_field(record)
+
+
+def _wrong_field(record: Mapping[str, Json]) -> str | None:
+    for name in ("case_id", "input_hash", "model"):
+        text: Json = record.get(name)
+        if not (text is None or isinstance(text, str) or (name == "case_id" and _is_number(text))):
+            return f"{name} is text, not {type_name(text)}"
+    for name in ("latency_ms", "cost_usd"):
+        value: Json = record.get(name)
+        if value is not None and not (_is_number(value) and value >= 0 and math.isfinite(value)):
+            return f"{name} is a number of at least 0, not {value!r}"
+    repeat: Json = record.get("repeat")
+    if repeat is not None and not (_is_number(repeat) and repeat >= 0 and repeat == int(repeat)):
+        return f"repeat is a whole number of at least 0, not {repeat!r}"
     return None
+
+
+def _is_number(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _answer(record: Mapping[str, Json]) -> Answer:

@@ -282,6 +282,9 @@ class _Reader:
             if raw is not None:
                 self.problem("wrong_type", f"{path}.threshold", f"{raw!r} is not a number")
             return None
+        if info.direction == "none":
+            message = f"{info.name} has no better or worse, so that no threshold can be reached"
+            self.problem("bad_option", f"{path}.threshold", message)
         low, high = info.range
         if not low <= value <= high:
             message = (

@@ -124,6 +124,15 @@ def test_a_rule_on_slices_is_as_bad_as_its_worst_slice() -> None:
     assert [record.data["slice"] for record in table.records] == ["", "tags=easy", "tags=hard"]
 
 
+def test_slices_that_are_too_small_are_shown_and_decide_nothing() -> None:
+    tiny = result("floor", "INCONCLUSIVE", reason="small_slice", slice_by="tags", slice="(small)")
+    found = checks(result("not-worse", "PASS"), result("floor", "PASS"), tiny)["floor"]
+    assert found.passed
+    table = found.metadata["slices"]
+    assert isinstance(table, dg.TableMetadataValue)
+    assert [record.data["slice"] for record in table.records] == ["", "tags=(small)"]
+
+
 def test_an_open_question_says_what_would_decide_it() -> None:
     found = checks(
         result("not-worse", "INCONCLUSIVE", reason="too_few", diff=-0.01, n_pairs=30, n_needed=1200)

@@ -604,6 +604,24 @@ def test_a_rule_that_cannot_be_asked_is_an_error(rule: Rule, code: str) -> None:
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize(
+    ("rule", "baseline"),
+    [
+        (Rule(id="r", metric="cost_total", kind="threshold", value=1, slices=("tags",)), None),
+        (
+            Rule(id="r", metric="m", kind="regression_pct", bound="point", slices=("tags",)),
+            SummaryBaseline(means={"m": 0.5}),
+        ),
+    ],
+)
+def test_a_number_of_the_whole_suite_has_no_slices(rule: Rule, baseline: Any) -> None:
+    run = Judged(arm=arm([1.0] * 40, of=cases(40, tags=("a",))), totals=totals)
+    with pytest.raises(ConfigError, match="cannot have slices") as caught:
+        verdict(rule, run, baseline)
+    assert caught.value.code == "conflicting_fields"
+    assert verdict(replace(rule, slices=()), run, baseline).rules
+
+
 def test_a_wrong_name_is_shown_with_the_nearest_one() -> None:
     rule = Rule(id="r", metric="blue_mean", kind="threshold", value=1)
     run = arm({"bleu": metric([1.0], replace(unit, name="bleu"))})

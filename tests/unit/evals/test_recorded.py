@@ -1,5 +1,6 @@
 """Recorded answers as a target."""
 
+import math
 from typing import Any
 
 import pytest
@@ -68,6 +69,14 @@ def test_the_digest_follows_the_answers_and_not_their_order_or_the_name() -> Non
         ({"output": "x"}, "needs a case_id or an input_hash"),
         ({"case_id": "a", "output": "x", "status": "fine"}, "status 'fine' is none of ok"),
         ({"case_id": "a"}, "a record with status ok needs an output"),
+        ({"case_id": ["a"], "output": "x"}, "case_id is text, not list"),
+        ({"case_id": "a", "output": "x", "model": 4}, "model is text, not "),
+        ({"case_id": "a", "output": "x", "latency_ms": "fast"}, "latency_ms is a number"),
+        ({"case_id": "a", "output": "x", "latency_ms": -5}, "latency_ms is a number"),
+        ({"case_id": "a", "output": "x", "cost_usd": True}, "cost_usd is a number"),
+        ({"case_id": "a", "output": "x", "cost_usd": math.inf}, "cost_usd is a number"),
+        ({"case_id": "a", "output": "x", "repeat": 0.5}, "repeat is a whole number"),
+        ({"case_id": "a", "output": "x", "repeat": -1}, "repeat is a whole number"),
     ],
 )
 def test_a_record_that_cannot_be_read_is_a_problem_with_its_line(record: Any, message: str) -> None:
@@ -76,6 +85,14 @@ def test_a_record_that_cannot_be_read_is_a_problem_with_its_line(record: Any, me
     (problem,) = refusal.value.problems
     assert message in problem.message
     assert (problem.file, problem.line) == ("answers.jsonl", 2)
+
+
+def test_a_record_may_name_its_case_by_a_number_and_leave_fields_empty() -> None:
+    empty = dict.fromkeys(("repeat", "latency_ms", "cost_usd", "status", "model"))
+    target = recorded_target(
+        [{"case_id": 7, "output": "x", **empty}, {"case_id": "b", "output": "y", "repeat": 1.0}]
+    )
+    assert set(target.answers) == {("7", 0), ("b", 1)}
 
 
 def test_two_answers_to_one_question_are_refused() -> None:

@@ -173,6 +173,7 @@ def test_two_metrics_of_one_name_are_refused_at_the_second() -> None:
         ({"type": "bleu", "threshold": "high"}, "wrong_type", "metrics[0].threshold"),
         ({"type": "bleu", "threshold": True}, "wrong_type", "metrics[0].threshold"),
         ({"type": "bleu", "threshold": 80}, "bad_option", "metrics[0].threshold"),
+        ({"type": "output_length", "threshold": 3}, "bad_option", "metrics[0].threshold"),
         ({"type": "bleu", "weight": 0}, "wrong_type", "metrics[0].weight"),
         ({"type": "bleu", "weight": "2"}, "wrong_type", "metrics[0].weight"),
         ({"type": "bleu", "weight": 10**400}, "wrong_type", "metrics[0].weight"),
