@@ -74,6 +74,12 @@ def test_a_fall_in_percent_is_drawn_in_the_unit_of_the_metric() -> None:
     assert 'points="130,21' in svg
 
 
+def test_a_margin_stands_on_its_own_side_of_no_difference() -> None:
+    # The axis runs from the mark to zero, so that the difference lies in its middle.
+    assert 'points="130,21' in drawn("noninferiority", diff=-0.1, margin=0.2)
+    assert 'points="130,21' in drawn("superiority", diff=0.1, margin=0.2)
+
+
 def test_a_threshold_of_a_metric_where_less_is_better_holds_to_its_left() -> None:
     fields = {"mean_b": 0.1, "value": 0.2}
     assert sides(drawn("threshold", direction="lower", **fields)) == (True, False)
