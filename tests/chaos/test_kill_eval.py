@@ -157,7 +157,7 @@ class Place:
             start_new_session=True,
         )
         self.account.process = process.pid
-        said, complaints = process.communicate(timeout=30)
+        said, complaints = process.communicate(timeout=120)
         self.ends.append(process.returncode)
         new = self.account.charged[before:]
         self.repeated += [case for case in new if case in durable]
