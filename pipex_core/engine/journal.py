@@ -8,16 +8,17 @@ journal: later appends are refused, and with them every call that could not be j
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import TypeVar
 
 from pipex_core.engine.encoding import Encoded, pairs_of
 from pipex_core.engine.fold import RunState, fold, journal_schema
-from pipex_core.engine.frames import encode, frame, most_bytes, most_records
+from pipex_core.engine.frames import Record, encode, frame, most_bytes, most_records, scan
 from pipex_core.engine.segments import Torn, segment_name, verified
 from pipex_core.engine.snapshot import blob_key, inline_bytes
 from pipex_core.errors import StoreError
@@ -229,6 +230,11 @@ class Journal:
             working.add_done_callback(partial(self._worked, batch, written))
             # When the waiting task is cancelled, what stands in the batch is written all the same.
             return await asyncio.shield(working)
+
+    def records(self) -> Iterator[Record]:
+        """All durable records in their order, one segment in memory at a time; not while others write."""
+        for name in self._log.segments():
+            yield from chain.from_iterable(scan(self._log.read(name)).frames)
 
     async def close(self, status: str | None = None) -> None:
         """Write what waits, the run's status if it ended, and the seal; give up the right to write.
