@@ -5,7 +5,7 @@ evaluation follows from the root run and the partition, so a re-execution finds 
 that it repeats, and publishes under the same id.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from pipex_core.evals.runner import EvalRun, check_resume, header_of, respond, w
 from pipex_core.evals.scoring import score
 from pipex_core.evals.table import joined, response_batch
 from pipex_core.jsonvalue import Json, digest
+from pipex_core.secrets import Redactor
 from pipex_dagster.resources import ParquetTables, PipexResource, core_key, root_of, tables_key
 from pipex_dagster.suitefiles import nobody
 from pipex_dagster.translator import target_of
@@ -66,6 +67,11 @@ class At:
         root_run_id, created = root_of(self.context)
         hashed = digest([root_run_id, self._suite_id, self.partition])
         return f"ev_{created:%Y%m%dT%H%M%S}_{hashed[:8]}"
+
+    @property
+    def redact(self) -> Callable[[str], str]:
+        """Takes secrets out of what is kept."""
+        return Redactor(secrets=self.pipex.settings.secrets()).text
 
     @property
     def origin(self) -> Mapping[str, Json]:
@@ -162,9 +168,11 @@ class Rows:
         return summarise(job, self.responses, self.scores)
 
 
-def judged_today(job: EvalJob, responses: pa.Table, scores: pa.Table) -> Rows:
+def judged_today(
+    job: EvalJob, responses: pa.Table, scores: pa.Table, *, redact: Callable[[str], str]
+) -> Rows:
     """The rows with the annotations and thresholds of the job; no stored score is computed again."""
-    known = annotated(job, responses)
+    known = annotated(job, responses, redact=redact)
     carried = CarryIndex(scores=[scores])
     return Rows(
         responses=_with_origin(known, "cache", job.run_id),
@@ -183,13 +191,13 @@ def _with_origin(table: pa.Table, column: str, run_id: str) -> pa.Table:
     return table.set_column(place, field, words.dictionary_encode().cast(field.type))
 
 
-def annotated(job: EvalJob, responses: pa.Table) -> pa.Table:
+def annotated(job: EvalJob, responses: pa.Table, *, redact: Callable[[str], str]) -> pa.Table:
     """The responses to the job's cases, with tags, weights and other annotations as they are now.
 
     A response to a case that has left the suite is left out. A case whose stored response is one to
     another question, or by another target than the job's, has none: its row is a hole.
     """
-    rows = response_batch([job.row_of(unit, unasked) for unit in job.units()])
+    rows = response_batch([job.row_of(unit, unasked, redact=redact) for unit in job.units()])
     today = joined("responses", [rows])
     names = matched if job.target is nobody else (*matched, "response_key")
     place_of = {key: place for place, key in enumerate(_keys(today, names))}

@@ -20,7 +20,14 @@ from pipex_core.errors import PipexError
 from pipex_core.evals.carry import CarryIndex
 from pipex_core.evals.job import EvalJob, RunOptions, expected_text
 from pipex_core.evals.judged import Judged
-from pipex_core.evals.judgement import Judgement, comparison_table, decide, judged_of, summarise
+from pipex_core.evals.judgement import (
+    Judgement,
+    comparison_table,
+    decide,
+    judged_of,
+    scores_without_secrets,
+    summarise,
+)
 from pipex_core.evals.manifest import Circumstances
 from pipex_core.evals.runner import EvalRun, place_of_job, publish_run
 from pipex_core.evals.scoring import score
@@ -206,10 +213,10 @@ class _Assets:
 
     def _scores(self, at: At) -> Result:
         job = self._judging(at)
-        responses = annotated(job, at.required(self._key("responses")))
+        responses = annotated(job, at.required(self._key("responses")), redact=at.redact)
         own = at.stored(self._key("scores"))
         known = CarryIndex(scores=[own] if own is not None else [])
-        table = score(job, responses, carried=known.scores)
+        table = scores_without_secrets(score(job, responses, carried=known.scores), at.redact)
         found = summarise(job, responses, table).summary
         carried = pc.sum(table["carried"]).as_py() or 0
         worst = worst_cases(responses, table, job.metrics[0].name)
@@ -285,7 +292,8 @@ class _Assets:
 
     def _rows(self, at: At, job: EvalJob) -> Rows:
         responses = at.required(self._key("responses"))
-        return judged_today(job, responses, at.required(self._key("scores")))
+        scores = at.required(self._key("scores"))
+        return judged_today(job, responses, scores, redact=at.redact)
 
     def _baseline(self, at: At, suite: Suite) -> Judged | None:
         """The champion as its stored rows are, judged by the same metrics; None without them."""
@@ -299,7 +307,8 @@ class _Assets:
             return None
         end = end_in(at.tables.stored(self._key("verdict"), partition))
         job = job_of(suite, nobody, run_id=end.get("run_id", champion.name))
-        return judged_of(judged_today(job, responses, scores).judgement(job))
+        rows = judged_today(job, responses, scores, redact=at.redact)
+        return judged_of(rows.judgement(job))
 
     def _standing(self, at: At, partition: str) -> Standing | None:
         summary = at.tables.stored(self._key("summary"), partition, columns=leaderboard_columns)
@@ -326,7 +335,15 @@ def _published(job: EvalJob, rows: Rows, judgement: Judgement, *, at: At, desk: 
         duration_ms=round((end - created).total_seconds() * 1000),
         environment=desk.environment,
     )
-    return publish_run(job, rows.responses, rows.scores, judgement, around=around, blobs=desk.blobs)
+    return publish_run(
+        job,
+        rows.responses,
+        rows.scores,
+        judgement,
+        around=around,
+        blobs=desk.blobs,
+        redact=at.redact,
+    )
 
 
 def _verdict_table(run: EvalRun) -> pa.Table:

@@ -170,11 +170,11 @@ def without_secrets(answer: Answer, redact: Callable[[str], str]) -> Answer:
 
 
 def cleaned(value: Json, redact: Callable[[str], str]) -> Json:
-    """A JSON value with all its texts redacted; keys are left alone."""
+    """A JSON value with all its texts redacted, keys too."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, Mapping):
-        return {key: cleaned(inner, redact) for key, inner in value.items()}
+        return {redact(key): cleaned(inner, redact) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [cleaned(inner, redact) for inner in value]
     return value

@@ -4,7 +4,7 @@ Built from buffers, because ``pa.array`` of a list imports pandas to find out wh
 its series: 35 MB and half a second for each process that only writes rows.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -71,6 +71,15 @@ def values_of(column: pa.ChunkedArray) -> list[Any]:
         words = [*chunk.dictionary.to_pylist(), None]
         found += [words[-1 if code is None else code] for code in chunk.indices.to_pylist()]
     return found
+
+
+def redacted(column: pa.ChunkedArray, redact: Callable[[str], str]) -> pa.ChunkedArray:
+    """A column of texts with each of them redacted; the column itself when that changes nothing."""
+    texts = values_of(column)
+    clean = {text: redact(text) for text in set(texts) if text is not None}
+    if all(text == after for text, after in clean.items()):
+        return column
+    return pa.chunked_array([column_of([clean.get(text) for text in texts], column.type)])
 
 
 def holds(column: pa.ChunkedArray, value: str | int) -> pa.ChunkedArray:

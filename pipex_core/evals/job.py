@@ -161,6 +161,7 @@ class EvalJob:
         """
         case, known = unit.case, self.hashes[unit.case.id]
         expected = expected_text(case)
+        cluster = cluster_of(case, cluster_by=self.suite.defaults.cluster_by)
         return ResponseRow(
             case_id=case.id,
             repeat=unit.repeat,
@@ -182,10 +183,10 @@ class EvalJob:
             output=answer.text,
             output_json=answer.json,
             has_output_json=answer.has_json,
-            cluster_id=cluster_of(case, cluster_by=self.suite.defaults.cluster_by),
+            cluster_id=None if cluster is None else redact(cluster),
             weight=case.weight,
-            tags=case.tags,
-            split=case.split,
+            tags=tuple(map(redact, case.tags)),
+            split=None if case.split is None else redact(case.split),
             slices=cleaned(scalars_by_path(case.metadata), redact),
             quarantined=case.status == "quarantined",
             context_sha256=_context_digest(case),

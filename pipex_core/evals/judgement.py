@@ -1,13 +1,14 @@
 """What the rows of a run say: its arm, its summary, its outcome, and the verdict of its gate."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipex_core.evals.answers import cleaned
 from pipex_core.evals.arms import Arm, arm_of
-from pipex_core.evals.columns import column_of, holds, values_of
+from pipex_core.evals.columns import column_of, holds, redacted, values_of
 from pipex_core.evals.compare import Comparison, compare
 from pipex_core.evals.gate import judge
 from pipex_core.evals.job import EvalJob
@@ -18,6 +19,7 @@ from pipex_core.evals.results import verdict_of_response
 from pipex_core.evals.summary import Summary, summary_of
 from pipex_core.evals.table import joined, record_batch, schema
 from pipex_core.evals.verdict import Verdict
+from pipex_core.jsonvalue import canonical, parse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -100,6 +102,22 @@ def passed_filled_in(responses: pa.Table, scores: pa.Table) -> pa.Table:
     ]
     place = responses.schema.get_field_index("passed")
     return responses.set_column(place, responses.schema.field(place), column_of(values, pa.bool_()))
+
+
+def scores_without_secrets(scores: pa.Table, redact: Callable[[str], str]) -> pa.Table:
+    """The scores as they may be kept: what a metric says may quote the case, or the answer."""
+
+    def redact_json(text: str) -> str:
+        return text if redact(text) == text else canonical(cleaned(parse(text), redact))
+
+    if redact is str:
+        return scores
+    for name in ("reason", "label", "explanation", "details", "judge_votes"):
+        place = scores.schema.get_field_index(name)
+        known = redact_json if name in ("details", "judge_votes") else redact
+        clean = redacted(scores[name], known)
+        scores = scores.set_column(place, scores.schema.field(place), clean)
+    return scores
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> pa.Table:

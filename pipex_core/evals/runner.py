@@ -6,7 +6,7 @@ them one by one. ``evaluate`` calls them in one go; both ways give equal tables 
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,7 +15,7 @@ import pyarrow as pa
 from pipex_core.engine.journal import Journal, open_journal
 from pipex_core.engine.services import Services
 from pipex_core.errors import ConfigError
-from pipex_core.evals.answers import Answer
+from pipex_core.evals.answers import Answer, cleaned
 from pipex_core.evals.callrows import calls_table
 from pipex_core.evals.carry import CarryIndex
 from pipex_core.evals.columns import lean_memory
@@ -26,6 +26,7 @@ from pipex_core.evals.judgement import (
     comparison_table,
     decide,
     passed_filled_in,
+    scores_without_secrets,
     summarise,
 )
 from pipex_core.evals.manifest import (
@@ -185,8 +186,13 @@ def publish_run(  # noqa: PLR0913 - the tables of a run, and where they go
     around: Circumstances,
     blobs: BlobStore,
     calls: pa.Table | None = None,
+    redact: Callable[[str], str] = str,
 ) -> EvalRun:
-    """The finished run, its tables and its manifest stored; ``calls`` when somebody has them."""
+    """The finished run, its tables and its manifest stored, without secrets.
+
+    ``calls`` are there when somebody has them. Responses have no secrets since they were rows.
+    """
+    scores = scores_without_secrets(scores, redact)
     filled = passed_filled_in(responses, scores)
     row = run_row(
         job,
@@ -199,13 +205,13 @@ def publish_run(  # noqa: PLR0913 - the tables of a run, and where they go
         blobs,
         place_of_job(job),
         {
-            "runs": record_batch("runs", [row]),
+            "runs": record_batch("runs", [cleaned(row, redact)]),
             "responses": filled,
             "scores": scores,
             **({} if calls is None else {"calls": calls}),
             "comparisons": comparison_table(judgement.comparisons),
         },
-        manifest_of(job, row, judgement.summary, filled, judgement.verdict),
+        cleaned(manifest_of(job, row, judgement.summary, filled, judgement.verdict), redact),
     )
     return EvalRun(job=job, responses=filled, scores=scores, judgement=judgement, manifest=manifest)
 
@@ -302,6 +308,7 @@ async def _phases(
             around=circumstances,
             blobs=around.blobs,
             calls=calls,
+            redact=services.redact,
         )
         if refusal is not None:
             raise refusal  # What was paid for is published; only the verdict is not there.

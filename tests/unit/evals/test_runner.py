@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipex_core.adapters.memory import MemoryBlobs
@@ -681,6 +682,46 @@ def test_no_secret_reaches_a_table_or_the_journal() -> None:
     assert not [text for text in kept if planted in text]
     again = World(rules).with_services(redact=redact)
     run(job(capital_suite([asked]), run_id="ev_2"), again, carry=carried_from(found))
+    assert again.provider.sent == []
+
+
+def test_nothing_that_looks_like_a_secret_stands_in_any_file_of_a_run() -> None:
+    planted = "sk-ant-api03-abcdefgh"
+    redact = Redactor().text
+    cases = [
+        case(
+            "de",
+            metadata={planted: {planted: planted}},
+            tags=(planted,),
+            split=planted,
+            cluster_id=planted,
+            expected_output=f"Berlin {planted}",
+        ),
+        case("fr", expected_output={planted: 1}),
+    ]
+    metrics = [
+        {"type": "regex_match", "name": "r", "pattern": planted},
+        {"type": "json_valid", "name": "j"},
+        "exact_match",
+    ]
+    blobs, journals = MemoryBlobs(), BreakableJournals()
+    rules = {"default": {"json": {planted: [planted]}}}
+    world = World(rules, journals=journals).with_services(redact=redact)
+    asked = replace(prompt, prompt=f"{{{{ input }}}} {planted}", system=planted)
+    made = job(capital_suite(cases), target=asked, metrics=metrics, labels={"k": planted})
+    found = run(made, world, blobs=blobs)
+    kept = [str(record) for record in journals.records_of("ev_1")]
+    for key in blobs.list(""):
+        data = blobs.get(key)
+        if key.endswith(".parquet"):
+            name = key.split("/")[0]
+            kept.append(str(from_parquet(name, data).to_pylist()))  # type: ignore[arg-type]  # of the layout
+            kept.append(str(pq.read_schema(pa.BufferReader(data)).metadata))
+        else:
+            kept.append(data.decode())
+    assert not [text for text in kept if planted in text]
+    again = World(rules).with_services(redact=redact)
+    run(replace(made, run_id="ev_2"), again, carry=carried_from(found))
     assert again.provider.sent == []
 
 
