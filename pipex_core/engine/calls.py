@@ -39,6 +39,7 @@ class JournalCallLog:
     Args:
         before: What the journal knew of the try that a crash interrupted; None for a new try.
         counted: What the providers have counted and a resumed run goes on counting; None for nothing.
+        kept: The reply as it may be kept: without secrets, where whoever asks needs none of them.
 
     Attributes:
         divergence: Set when a call differs from the one before the restart; from there on the old
@@ -52,8 +53,10 @@ class JournalCallLog:
         *,
         before: Unit | None = None,
         counted: Callable[[], Json] = lambda: None,
+        kept: Callable[[Json], Json] = lambda reply: reply,
     ) -> None:
         self._counted = counted
+        self._kept = kept
         self._journal = journal
         self._unit = unit
         self._before = before or Unit()
@@ -97,7 +100,7 @@ class JournalCallLog:
         self._journal.faults.hit("journal.after_begin")
 
     async def done(self, call: Begun, response: Response, *, cost_nanousd: int) -> None:
-        reply = await self._journal.field("reply", reply_json(response))
+        reply = await self._journal.field("reply", self._kept(reply_json(response)))
         record = {
             "t": "done",
             **_identity(call),

@@ -6,7 +6,7 @@ from typing import assert_never
 from pipex_core.engine.calls import JournalCallLog
 from pipex_core.engine.journal import Journal
 from pipex_core.engine.services import Services
-from pipex_core.evals.answers import Answer
+from pipex_core.evals.answers import Answer, cleaned
 from pipex_core.evals.callrows import NotedCalls
 from pipex_core.evals.job import EvalJob
 from pipex_core.evals.pipeline import PipelineTarget, Surroundings, ask_pipeline
@@ -126,4 +126,10 @@ class _ModelInquiry:
         # Only the try that a crash interrupted goes on with its calls; a later one starts afresh.
         known = self._journal.state.units.get(unit.name)
         before = known if known is not None and attempt == known.attempt + 1 else None
-        return JournalCallLog(self._journal, unit.name, before=before)
+        redact = self._services.redact
+        return JournalCallLog(
+            self._journal,
+            unit.name,
+            before=before,
+            kept=lambda reply: cleaned(reply, redact),
+        )

@@ -725,6 +725,13 @@ def test_nothing_that_looks_like_a_secret_stands_in_any_file_of_a_run() -> None:
     assert again.provider.sent == []
 
 
+def test_replies_that_were_paid_are_journalled_without_secrets() -> None:
+    journals = BreakableJournals()
+    world = billed(journals).with_services(redact=lambda text: text.replace("Berlin", "[redacted]"))
+    run(job(target=paid), world)
+    assert "Berlin" not in str(journals.records_of("ev_1"))
+
+
 def test_recorded_answers_are_kept_without_secrets_too() -> None:
     redact = Redactor(secrets=[Secret("key", "hunter2-hunter2")]).text
     world = World().with_services(redact=redact)
