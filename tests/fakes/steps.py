@@ -11,7 +11,7 @@ from pipex_core.llm.client import Reply
 from pipex_core.llm.provider import Request, Response, Usage
 from pipex_core.ports import Workspace
 from pipex_core.spec.model import StepSpec
-from pipex_core.steps.blocks import BlockResult, Inside
+from pipex_core.steps.blocks import BlockResult, Inside, outermost
 from pipex_core.steps.contract import Answer, ChildResult, ChildRun, Outcome, StepContext
 from tests.fakes.clock import ManualClock
 from tests.fakes.workspace import MemoryWorkspace
@@ -102,8 +102,10 @@ class Bench:
             reply=reply, model=fallback_model or request.model, fallback_from=self._fallback_from
         )
 
-    async def _run_block(self, steps: Sequence[StepSpec], prefix: str, **more: Any) -> BlockResult:
-        raise AssertionError(f"no step here has nested steps: {steps} {prefix} {more}")
+    async def _run_block(
+        self, steps: Sequence[StepSpec], prefix: str, inside: Inside = outermost
+    ) -> BlockResult:
+        raise AssertionError(f"no step here has nested steps: {steps} {prefix} {inside}")
 
     def _scope_of(self, inside: Inside) -> Scope:
         scope, written = self.context.scope, inside.written
