@@ -12,6 +12,7 @@ from pipex_core.app.wiring import MockState
 from pipex_core.engine.part import Before, Done, run_part
 from pipex_core.engine.records import StepRecord
 from pipex_core.errors import ConfigError
+from pipex_core.llm.cost import Budget, Ledger
 from pipex_core.spec.plan import Plan
 from tests.fakes.clock import start
 from tests.fakes.world import World
@@ -105,6 +106,19 @@ def test_calls_of_the_steps_before_count_in_the_budget_of_the_run() -> None:
     last = part(world, plan, "last", before(busy, kept)).record
     assert last.error is not None
     assert last.error.code == "budget_exceeded"
+
+
+def test_a_budget_around_the_pipeline_holds_for_a_step_by_itself() -> None:
+    world = World(mock)
+    plan = world.plan(pipeline)
+    made = part(world, plan, "plan", before()).record
+    kept = part(world, plan, "keep", before(made)).record
+    given = before(made, kept)
+    around = Ledger(Budget(max_calls=1))
+    done = asyncio.run(run_part(plan, "last", given, services=world.services, ledger=around))
+    assert done.record.error is not None
+    assert done.record.error.code == "budget_exceeded"
+    assert around.spent.calls == 1
 
 
 @pytest.mark.parametrize(
