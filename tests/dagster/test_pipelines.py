@@ -8,25 +8,20 @@ import dagster as dg
 import pytest
 
 from pipex_core.app.pipelines import load_pipeline, run_pipeline
+from pipex_core.app.project import open_project
 from pipex_core.engine.records import StepRecord
 from pipex_dagster.pipelines import edges, merged
 from pipex_dagster.reexecution import reexecuted
 from tests.dagster.conftest import Project, failure
 
 root = Path(__file__).resolve().parents[2]
-shipped = sorted((root / "pipelines").rglob("*.yaml"))
-questions: dict[str, dict[str, Any]] = {
-    "question": {"question": "Tom has 6 bolts and buys 7 more. How many bolts does Tom have now?"},
-    "ticket": {"ticket": "I was charged twice, please send the money back."},
-    "context": {
-        "question": "What does a verdict say?",
-        "context": "A verdict says PASS or FAIL. A score is a number. A suite holds cases.",
-    },
-}
-
-
-def inputs_for(names: set[str]) -> dict[str, Any]:
-    return next(given for given in questions.values() if set(given) == names)
+fixtures = root / "pipelines" / "fixtures"
+# An example that reads or writes files needs a workspace of its own; those run in tests/e2e.
+shipped = [
+    path
+    for path in open_project(root).pipelines
+    if not (fixtures / path.stem / "workspace").is_dir()
+]
 
 
 def run_job(project: Project, name: str, **config: Any) -> dg.ExecuteInProcessResult:
@@ -57,14 +52,19 @@ def shown(result: dg.ExecuteInProcessResult, node: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", shipped, ids=lambda path: path.stem)
 def test_every_shipped_pipeline_leaves_the_records_of_the_engine(
-    project: Project, path: Path
+    project: Project, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project.write(f"pipelines/{path.name}", path.read_text())
-    plan = load_pipeline(project.root / "pipelines" / path.name)
-    given = inputs_for(set(plan.inputs))
-    result = run_job(project, path.stem, inputs=given)
+    for other in open_project(root).pipelines:
+        project.write(f"pipelines/{other.name}", other.read_text())
+    given = json.loads((fixtures / path.stem / "inputs.json").read_text())
+    rules = fixtures / path.stem / "mock.yaml"
+    answers = {"mock_responses": str(rules)} if rules.is_file() else {}
+    result = run_job(project, path.stem, inputs=given, provider="mock", **answers)
     assert result.success
-    whole = run_pipeline(project.root / "pipelines" / path.name, given, provider="mock")
+    file = project.root / "pipelines" / path.name
+    # Sessions outlive a run: the second one must not go on with those of the first.
+    monkeypatch.setenv("PIPELINE_CHECKPOINT_DIR", str(project.root / "apart"))
+    whole = run_pipeline(file, given, provider="mock", **answers)
     expected = {name: record.as_json() for name, record in whole.steps.items()}
     assert records_of(project, result) == expected
 
