@@ -1,12 +1,14 @@
 """Every error that pipex raises, cut by who has to act, and the problem record that editors show.
 
+The tree, and what each error brings along:
+
     PipexError            code, retryable
       SpecError           the author edits a file        .problems: file, line, column, path, suggestion
       ExpressionError     the author edits an expression .position
       TransformError      the author edits an operation
       StepError           a step of a pipeline failed for its own reasons
       ConfigError         the operator changes a setting or a secret
-      ProviderError       a model service failed         RateLimited, ProviderTimeout, Overloaded, Refused, ...
+      ProviderError       a model service failed         RateLimited, ProviderTimeout, Overloaded, ...
       StoreError          a store failed or holds damaged data
       BudgetExceeded      someone raises a limit
 """

@@ -64,7 +64,7 @@ def test_every_shipped_pipeline_leaves_the_records_of_the_engine(
     file = project.root / "pipelines" / path.name
     # Sessions outlive a run: the second one must not go on with those of the first.
     monkeypatch.setenv("PIPELINE_CHECKPOINT_DIR", str(project.root / "apart"))
-    whole = run_pipeline(file, given, provider="mock", **answers)
+    whole = run_pipeline(file, given, provider="mock", mock_responses=answers.get("mock_responses"))
     expected = {name: record.as_json() for name, record in whole.steps.items()}
     assert records_of(project, result) == expected
 

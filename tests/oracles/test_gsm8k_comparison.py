@@ -22,7 +22,9 @@ from pipex_core.evals.suite import Case, hashes
 from pipex_core.stats.estimates import Scale
 
 models = ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification")
-correct = MetricFacts(name="correct", type="exact_match", fingerprint="f", scale=Scale(), threshold=1.0)
+correct = MetricFacts(
+    name="correct", type="exact_match", fingerprint="f", scale=Scale(), threshold=1.0
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,9 @@ def arms(shared_dir: Path) -> Mapping[str, Arm]:
         CaseFacts(id=f"q{i:04d}", case_hash=hashes(Case(id="q", input=row["question"])).case_hash)
         for i, row in enumerate(rows)
     ]
-    return {model: arm(model, cases, [row[model]["is_correct"] for row in rows]) for model in models}
+    return {
+        model: arm(model, cases, [row[model]["is_correct"] for row in rows]) for model in models
+    }
 
 
 def arm(model: str, cases: list[CaseFacts], flags: list[bool]) -> Arm:
@@ -105,7 +109,11 @@ def test_flips_are_the_discordant_problems_with_the_lost_ones_first(
 
 def test_a_gate_passes_the_better_model_and_fails_the_worse(arms: Mapping[str, Arm]) -> None:
     gate = gate_of(
-        {"rules": [{"id": "not_worse", "metric": "correct", "kind": "noninferiority", "margin": 0.02}]}
+        {
+            "rules": [
+                {"id": "not_worse", "metric": "correct", "kind": "noninferiority", "margin": 0.02}
+            ]
+        }
     )
     large, verified = Judged(arm=arms["175b_finetuning"]), Judged(arm=arms["175b_verification"])
     assert judge(gate, verified, baseline=large).verdict == "PASS"
