@@ -20,9 +20,12 @@ from pipex_core.llm.limits import RetryPolicy
 from pipex_core.llm.session import SessionStore
 from pipex_core.ports import BlobStore, Workspace
 from pipex_core.spec.model import StepSpec
-from pipex_core.spec.options import effective
+from pipex_core.spec.options import effective, of_every_step
 from pipex_core.spec.plan import Plan
 from pipex_core.telemetry import EventSink
+
+# Fields in which a step without a model says how it is executed.
+_says = frozenset({*of_every_step, "config", "preset", "pin_model"})
 
 most_steps = 100_000
 deepest = 10
@@ -149,7 +152,8 @@ class Execution:
         is_kept: Whoever takes the records of these steps makes them durable before they are used.
         checkpoint: Saves a checkpoint of the run for the step at a path, pinned under the label if any.
         stops: What stops the run as soon as one of them is done, with the reason.
-        known_options: Options of the steps that were executed, by document path; of this plan only.
+        known_options: Options of the steps that were executed, by document path or by type; of this
+            plan only.
         answers: Texts that steps keep for their later executions, by document path and prompt; of this
             process only.
     """
@@ -195,10 +199,15 @@ class Execution:
         return None if self.unit_prefix else self.services.sessions
 
     def options_of(self, step: StepSpec) -> StepOptions:
-        """How a step of this plan is to be executed; a step has the same options in every iteration."""
-        known = self.known_options.get(step.path)
+        """How a step of this plan is to be executed.
+
+        A step has the same options in every iteration; so have all steps of a type without options.
+        """
+        is_plain = not self.services.shapes[step.type].family and _says.isdisjoint(step.fields)
+        key = step.type if is_plain else step.path
+        known = self.known_options.get(key)
         if known is None:
-            known = self.known_options[step.path] = self._options_of(step)
+            known = self.known_options[key] = self._options_of(step)
         return known
 
     def below(self, path: str, *, since: int | None) -> "Execution":

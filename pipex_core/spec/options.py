@@ -25,7 +25,7 @@ Layer = Literal[
 ]
 layers: Final[tuple[Layer, ...]] = get_args(Layer)  # weak to strong
 
-_of_every_step: Final = (
+of_every_step: Final = (
     *("timeout_seconds", "retry", "on_failure", "templates", "repair", "cache", "streaming"),
 )
 _of_model_steps: Final = ("model", "timeout_ms")
@@ -186,7 +186,7 @@ def _translated(given: Mapping[str, Json], shape: StepShape) -> Mapping[str, Jso
             values["retry"] = {**values.get("retry", {}), "max_retries": value}
         elif name == "timeout_s" and family:
             values["timeout_ms"] = round(value * 1000)
-        elif name in _of_every_step or (family and name in _of_requests):
+        elif name in of_every_step or (family and name in _of_requests):
             values[name] = value
     return values
 
@@ -207,7 +207,7 @@ def _step_options(step: StepSpec, shape: StepShape) -> Mapping[str, Json]:
 
 
 def _step_fields(step: StepSpec, shape: StepShape) -> Mapping[str, Json]:
-    names = (*_of_every_step, *_of_model_steps, "preset") if shape.family else _of_every_step
+    names = (*of_every_step, *_of_model_steps, "preset") if shape.family else of_every_step
     return {name: step.fields[name] for name in names if name in step.fields}
 
 
