@@ -109,6 +109,7 @@ class Place:
         ends: Exit codes of its processes, in order; negative for a signal.
         extra: By process, calls that had been charged before: they were in flight when it ended.
         repeated: Calls charged again although their answer was durable.
+        seen: Number of charged calls that were looked at.
     """
 
     folder: Path
@@ -116,6 +117,7 @@ class Place:
     ends: list[int] = field(default_factory=list)
     extra: list[int] = field(default_factory=list)
     repeated: list[str] = field(default_factory=list)
+    seen: int = 0
     account: Account = field(init=False)
 
     def __post_init__(self) -> None:
@@ -137,7 +139,6 @@ class Place:
     def run(self, *, until: int | None = None, how: signal.Signals = signal.SIGKILL) -> str:
         """Start the evaluation or go on with it, struck after ``until`` more charged calls; its output."""
         durable, before = self.durable(), len(self.account.charged)
-        known = Counter(self.account.charged)
         self.account.strike_at = None if until is None else before + until
         self.account.strike_with = how
         process = subprocess.Popen(
@@ -159,7 +160,13 @@ class Place:
         self.account.process = process.pid
         said, complaints = process.communicate(timeout=120)
         self.ends.append(process.returncode)
-        new = self.account.charged[before:]
+        # A request on the wire may be charged after the end of its process: it is in the next slice.
+        now = len(self.account.charged)
+        known, new = (
+            Counter(self.account.charged[: self.seen]),
+            self.account.charged[self.seen : now],
+        )
+        self.seen = now
         self.repeated += [case for case in new if case in durable]
         self.extra.append(sum(1 for case in new if known[case]))
         return said + complaints
@@ -238,7 +245,7 @@ def test_an_evaluation_killed_at_twenty_random_calls_ends_as_if_it_had_not_been(
     for place in (one.result() for one in tries):
         assert place.ends == [-signal.SIGKILL] * kills_per_run + [0]
         assert place.repeated == []
-        assert max(place.extra) <= at_once
+        assert sum(place.extra) <= at_once * kills_per_run
         assert sum(place.account.bills.values()) == cases + sum(place.extra)
         assert len(place.account.bills) == cases
         assert place.final() == undisturbed
