@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipex_core.evals.archive import Archive
+from pipex_core.evals.columns import holds
 from pipex_core.evals.job import EvalJob
 from pipex_core.evals.keys import Explained, differences, explain, response_parts, score_parts
 from pipex_core.evals.publication import Place
@@ -173,8 +173,7 @@ def _score_rows(archive: Archive, place: Place, case_id: str, metric: str) -> li
 
 
 def _of_case(table: pa.Table, case_id: str) -> list[dict[str, Json]]:
-    chosen = pc.equal(table["case_id"].cast(pa.string()), case_id)
-    rows: list[dict[str, Json]] = table.filter(chosen).to_pylist()
+    rows: list[dict[str, Json]] = table.filter(holds(table["case_id"], case_id)).to_pylist()
     return rows
 
 

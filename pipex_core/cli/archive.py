@@ -97,7 +97,7 @@ def _rows(stored: "Stored") -> list[dict[str, Any]]:
 
 
 def _case_document(stored: "Stored", case_id: str) -> dict[str, Any]:
-    import pyarrow.compute as pc
+    from pipex_core.evals.columns import holds
 
     answers = [row for row in _rows(stored) if row["case_id"] == case_id]
     if not answers:
@@ -106,7 +106,7 @@ def _case_document(stored: "Stored", case_id: str) -> dict[str, Any]:
         near = similar(case_id, [row["case_id"] for row in _rows(stored)])
         hint = f"; did you mean {', '.join(near)}?" if near else ""
         raise ConfigError(f"the run has no case {case_id!r}{hint}", code="unknown_case")
-    chosen = pc.equal(stored.scores["case_id"].cast("string"), case_id)
+    chosen = holds(stored.scores["case_id"], case_id)
     names = [
         "metric",
         "submetric",
