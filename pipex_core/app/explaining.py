@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from pipex_core.evals.archive import Archive
 from pipex_core.evals.columns import holds
+from pipex_core.evals.items import case_fields
 from pipex_core.evals.job import EvalJob
 from pipex_core.evals.keys import Explained, differences, explain, response_parts, score_parts
 from pipex_core.evals.publication import Place
@@ -15,6 +16,7 @@ from pipex_core.evals.suite import Case
 from pipex_core.jsonvalue import Json
 from pipex_core.metrics.contract import Usage
 from pipex_core.metrics.entries import Entry
+from pipex_core.metrics.lookup import looked_up
 
 explain_schema = "pipex.explain/1"
 measured = ("type", "opts", "extract", "negate")
@@ -105,6 +107,7 @@ def _score(
                 response=row["response_hash"],
                 case=job.hashes[case.id],
                 usage=usage,
+                looked_up=looked_up(entry.fields, case_fields(case)),
             )
         )
         if reference_hash is not None and "reference_hash" in parts:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipex_core.app import wiring
-from pipex_core.evals.scoring import query_of
+from pipex_core.evals.items import query_of
 from pipex_core.evals.suite import Case, references
 from pipex_core.jsonvalue import Json
 from pipex_core.metrics.contract import MetricInput, Score

@@ -250,13 +250,14 @@ _ScoreRow = tuple[str, int, str, str | None, float | None, float | None, bool, s
 
 
 def _score_rows(scores: pa.Table) -> Mapping[str, Sequence[_ScoreRow]]:
-    """What ``_ScoreRow`` holds, by metric: rows of cases, without submetrics."""
-    level = holds(scores["level"], "case")
+    """What ``_ScoreRow`` holds, by metric: rows of cases, without submetrics and fallbacks."""
+    of_cases = pc.or_(holds(scores["level"], "case"), holds(scores["level"], "repeats"))
+    own = pc.and_(of_cases, pc.is_null(scores["fallback_of"]))
     names = (
         *("metric", "case_id", "repeat", "status", "code", "score", "threshold"),
         *("required", "metric_fingerprint"),
     )
-    kept = scores.select(names).filter(pc.and_(level, pc.is_null(scores["submetric"])))
+    kept = scores.select(names).filter(pc.and_(own, pc.is_null(scores["submetric"])))
     found: dict[str, list[_ScoreRow]] = defaultdict(list)
     for metric, *row in zip(*map(values_of, kept.columns), strict=True):
         found[metric].append(tuple(row))
@@ -319,9 +320,18 @@ def _metric_arm(
 
 def _marks(rows: Sequence[_ScoreRow], classes: Mapping[int, str]) -> list[ScoreState]:
     return [
-        state_of(status=status, code=code, response_class=classes[repeat])
+        state_of(
+            status=status,
+            code=code,
+            response_class=classes[repeat] if repeat >= 0 else _together(classes.values()),
+        )
         for _, repeat, status, code, *_ in rows
     ]
+
+
+def _together(words: Iterable[str]) -> str:
+    """The class of all repeats of a case: a failure only when every one failed."""
+    return "target_failure" if set(words) == {"target_failure"} else "observed"
 
 
 def _share(counts: Counter[str]) -> float:

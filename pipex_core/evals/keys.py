@@ -143,6 +143,16 @@ def score_key(parts: Parts) -> str:
     return digest(parts)
 
 
+def repeats_key(fingerprint: str, samples: Iterable[tuple[str, bool | None]]) -> str:
+    """Key of a value over the repeats of a case.
+
+    Args:
+        fingerprint: Of the metric.
+        samples: Hash of each response and whether it passed, in the order of the repeats.
+    """
+    return digest({"fingerprint": fingerprint, "samples": [list(one) for one in samples]})
+
+
 def corpus_key(fingerprint: str, score_keys: Iterable[str]) -> str:
     """Key of a value over the whole suite, from the keys of the scores it is made of.
 

@@ -7,41 +7,68 @@ metric does, the row is there: with a number, or with the reason why there is no
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
-from typing import assert_never
+from typing import Literal, assert_never
 
 import pyarrow as pa
 
+from pipex_core.evals.items import item_of
 from pipex_core.evals.job import EvalJob
-from pipex_core.evals.keys import corpus_key, score_key, score_parts
+from pipex_core.evals.keys import corpus_key, repeats_key, score_key, score_parts
 from pipex_core.evals.progress import Progress
 from pipex_core.evals.results import ScoreRow, passes, verdict_of_response
-from pipex_core.evals.suite import Case, references
+from pipex_core.evals.suite import Case
 from pipex_core.evals.table import joined, score_batch
 from pipex_core.jsonvalue import Json, parse
 from pipex_core.metrics.contract import (
     CorpusMetric,
     MetricInput,
+    RepeatsMetric,
+    Sample,
     Score,
     Scored,
     Unscored,
-    Usage,
 )
 from pipex_core.metrics.entries import Entry
-from pipex_core.metrics.scoring import corpus_value, passed, score_item
+from pipex_core.metrics.lookup import looked_up
+from pipex_core.metrics.scoring import (
+    corpus_value,
+    fallback_for,
+    passed,
+    score_item,
+    score_samples,
+)
 
 rows_per_batch = 4_000
 responses_per_read = 1_000
-query_fields = ("question", "query", "input")
 
 Stored = Callable[[str], Sequence[Mapping[str, Json]] | None]
 
 _columns = (
     *("case_id", "repeat", "status", "class", "output", "output_json", "response_hash"),
     *("latency_ms", "ttft_ms", "cost_usd", "input_tokens", "output_tokens", "reasoning_tokens"),
-    "provider",
+    *("provider", "tool_calls"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """One repeat of a case with the rows of its metrics, for the metrics of all repeats."""
+
+    item: MetricInput
+    response_hash: str
+    heads: Sequence[ScoreRow]
+
+    def passed(self, of: str | None) -> bool | None:
+        """Whether the repeat passed one metric, or (None) all that are required of it."""
+        asked = [
+            head for head in self.heads if (head.required if of is None else head.metric == of)
+        ]
+        return verdict_of_response(
+            [(head.passed, head.threshold) for head in asked],
+            response_class=self.item.response_class,
+        )
 
 
 @dataclass(slots=True)
@@ -91,6 +118,7 @@ class Scoring:
         self._cases = {case.id: case for case in job.cases}
         self._rows: list[ScoreRow] = []
         self._batches: list[pa.Table] = []
+        self._repeats: dict[str, dict[int, _Judged]] = {}
         self._corpora = {
             entry.name: _Corpus(entry)
             for entry in job.metrics
@@ -106,6 +134,8 @@ class Scoring:
 
     def table(self) -> pa.Table:
         """All rows, sorted."""
+        for case_id in sorted(self._repeats):
+            self._rows += self._rows_of_repeats(case_id)
         for corpus in self._corpora.values():
             self._rows += self._corpus_rows(corpus)
         self._pack()
@@ -121,12 +151,20 @@ class Scoring:
         case = self._cases[response["case_id"]]
         item = item_of(case, response)
         heads = []
-        for entry in self._job.entries(case.id):
-            rows = self._rows_of(entry, case, item, response)
-            heads.append(rows[0])
-            self._rows += rows
+        entries = self._job.entries(case.id)
+        for entry in entries:
+            if not isinstance(entry.metric, RepeatsMetric):
+                rows = self._rows_of(entry, case, item, response)
+                heads.append(rows[0])
+                self._rows += rows
         if self._progress is not None:
             _tell(self._progress, heads, response["class"])
+        if len(heads) < len(entries):
+            waiting = self._repeats.setdefault(case.id, {})
+            waiting[response["repeat"]] = _Judged(item, response["response_hash"], heads)
+            if len(waiting) == self._job.repeats:
+                self._rows += self._rows_of_repeats(case.id)
+                del self._repeats[case.id]
 
     def _rows_of(
         self, entry: Entry, case: Case, item: MetricInput, response: Mapping[str, Json]
@@ -138,6 +176,7 @@ class Scoring:
             response=response["response_hash"],
             case=self._job.hashes[case.id],
             usage=item.usage,
+            looked_up=looked_up(entry.fields, item.case),
         )
         key = score_key(parts)
         where = (response["case_id"], response["repeat"])
@@ -149,7 +188,35 @@ class Scoring:
             corpus.parts.append((where, key, item, found))
         if stored is not None:
             return [carried_row(entry, key, where, row) for row in stored]
-        return list(score_rows(entry, key, where, found, run_id=self._job.run_id))
+        rows = list(score_rows(entry, key, where, found, run_id=self._job.run_id))
+        instead = fallback_for(entry, found)
+        if instead is not None:
+            # Beside the row without a number, never in its place: the two are other measures.
+            found = score_item(instead, item)
+            extra = score_rows(instead, key, where, found, run_id=self._job.run_id)
+            rows += [replace(row, fallback_of=entry.name, required=False) for row in extra]
+        return rows
+
+    def _rows_of_repeats(self, case_id: str) -> Iterator[ScoreRow]:
+        """Rows of the metrics that see all repeats of a case."""
+        judged = [one for _, one in sorted(self._repeats[case_id].items())]
+        for entry in self._job.entries(case_id):
+            if not isinstance(entry.metric, RepeatsMetric):
+                continue
+            of = entry.metric.of
+            samples = [Sample(item=one.item, passed=one.passed(of)) for one in judged]
+            told = [
+                (one.response_hash, sample.passed)
+                for one, sample in zip(judged, samples, strict=True)
+            ]
+            key = repeats_key(entry.fingerprint, told)
+            stored = self._carried(key)
+            where = (case_id, -1)
+            if stored is None:
+                found = score_samples(entry, samples)
+                yield from score_rows(entry, key, where, found, run_id=self._job.run_id)
+            else:
+                yield from (carried_row(entry, key, where, row) for row in stored)
 
     def _corpus_rows(self, corpus: _Corpus) -> Iterator[ScoreRow]:
         entry = corpus.entry
@@ -198,51 +265,6 @@ def _tell(progress: Progress, heads: Sequence[ScoreRow], response_class: str) ->
             progress.scored(head.metric, head.score)
     required = [(head.passed, head.threshold) for head in heads if head.required]
     progress.decided(verdict_of_response(required, response_class=response_class))
-
-
-def item_of(case: Case, response: Mapping[str, Json]) -> MetricInput:
-    """The response and its case as a metric sees them."""
-    known = references(case)
-    context = case.context
-    structured = response["output_json"]
-    return MetricInput(
-        output=response["output"],
-        output_json=None if structured is None else parse(structured),
-        has_output_json=structured is not None,
-        references=known.texts,
-        reference_json=known.structured,
-        has_reference_json=known.is_structured,
-        input=case.input,
-        query=query_of(case),
-        context=() if context is None else (context,) if isinstance(context, str) else context,
-        choices=case.choices or (),
-        usage=Usage(
-            latency_ms=response["latency_ms"],
-            ttft_ms=response["ttft_ms"],
-            cost_usd=_known_cost(response),
-            input_tokens=response["input_tokens"],
-            output_tokens=response["output_tokens"],
-            reasoning_tokens=response["reasoning_tokens"],
-        ),
-        response_class=response["class"],
-        status=response["status"],
-    )
-
-
-def _known_cost(response: Mapping[str, Json]) -> float | None:
-    # The column has no null: a record that says nothing of its cost cannot be told from a free one.
-    unsaid = response["provider"] == "recorded" and not response["cost_usd"]
-    return None if unsaid else response["cost_usd"]
-
-
-def query_of(case: Case) -> str | None:
-    """The question: a text input itself, else the field ``question``, ``query`` or ``input`` of a map."""
-    if isinstance(case.input, str):
-        return case.input
-    if isinstance(case.input, Mapping):
-        found = (case.input.get(name) for name in query_fields)
-        return next((value for value in found if isinstance(value, str)), None)
-    return None
 
 
 def score_rows(
@@ -305,7 +327,7 @@ def _row(entry: Entry, key: str, where: tuple[str | None, int], **content: Json)
     return ScoreRow(
         case_id=where[0],
         repeat=where[1],
-        level="corpus" if where[0] is None else "case",
+        level=_level(where),
         metric=entry.name,
         metric_type=entry.type,
         metric_version=entry.info.version,
@@ -315,6 +337,12 @@ def _row(entry: Entry, key: str, where: tuple[str | None, int], **content: Json)
         score_key=key,
         **content,
     )
+
+
+def _level(where: tuple[str | None, int]) -> Literal["case", "repeats", "corpus"]:
+    if where[0] is None:
+        return "corpus"
+    return "repeats" if where[1] < 0 else "case"
 
 
 def _parsed(text: str | None) -> Json:

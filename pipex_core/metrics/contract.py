@@ -108,6 +108,11 @@ class MetricInput:
         input: The case input.
         query: Text of the question, where the metric needs it.
         context: Source texts; empty when there are none.
+        tools: The tool calls of the answer in their order, ``{name, arguments}`` each.
+        expected_tools: The calls it should have made; None when the case says nothing.
+        relevant_ids: What retrieval should have found; None when the case says nothing.
+        logprobs: Natural logarithm of the probability of each token of the answer, or None.
+        case: The case's fields as written, for expressions and for what an entry looks up by name.
         response_class: ``observed``, ``target_failure`` or ``missing``.
         status: Status of the response, such as ``ok``, ``model_refusal`` or ``not_run_budget``.
         unmatched: The entry's ``extract`` found nothing, so ``output`` is empty.
@@ -123,6 +128,11 @@ class MetricInput:
     query: str | None = None
     context: Sequence[str] = ()
     choices: Sequence[str] = ()
+    tools: Sequence[Mapping[str, Json]] = ()
+    expected_tools: Sequence[Mapping[str, Json]] | None = None
+    relevant_ids: Sequence[str] | None = None
+    logprobs: Sequence[float] | None = None
+    case: Mapping[str, Json] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     response_class: str = "observed"
     status: str = "ok"
@@ -135,7 +145,7 @@ class OptionInfo:
 
     Attributes:
         kind: ``bool``, ``int``, ``float``, ``str``, ``list`` (of texts) or ``map``; several joined
-            by ``|``. An ``int`` also serves as ``float``.
+            by ``|``; ``any`` is every JSON value. An ``int`` also serves as ``float``.
         default: Used when the entry names none; None (also written by users) means unset.
         choices: Allowed texts, also inside a list; empty when any value of the kind is allowed.
         synonyms: Other spellings of the choices.
@@ -224,6 +234,39 @@ class CorpusMetric(Metric, Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One repeat of a case, as a metric over the repeats sees it.
+
+    Attributes:
+        item: The response; of whatever class.
+        passed: Whether the repeat passed the metrics that the entry names in ``of`` (all required ones
+            when it names none); None when that cannot be told.
+    """
+
+    item: MetricInput
+    passed: bool | None
+
+
+@runtime_checkable
+class RepeatsMetric(Protocol):
+    """A metric of all repeats of a case together; its level is ``repeats``."""
+
+    @property
+    def info(self) -> MetricInfo:
+        """As of any metric."""
+        ...
+
+    @property
+    def of(self) -> str | None:
+        """Column whose passing the samples tell, or None for the required ones together."""
+        ...
+
+    def score_repeats(self, samples: Sequence[Sample]) -> Score:
+        """The number of the case, or why there is none."""
+        ...
+
+
 def measured(metric: Metric, item: MetricInput) -> Score:
     """What ``metric`` says of ``item``, held to its contract.
 
@@ -232,6 +275,14 @@ def measured(metric: Metric, item: MetricInput) -> Score:
     """
     try:
         return _in_range(metric.score(item), metric.info.range)
+    except Exception as exc:  # noqa: BLE001 - the named edge of metrics: a failure is a value
+        return _failed(exc)
+
+
+def measured_repeats(metric: RepeatsMetric, samples: Sequence[Sample]) -> Score:
+    """What ``metric`` says of the repeats of a case, held to the same contract."""
+    try:
+        return _in_range(metric.score_repeats(samples), metric.info.range)
     except Exception as exc:  # noqa: BLE001 - the named edge of metrics: a failure is a value
         return _failed(exc)
 

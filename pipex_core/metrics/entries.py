@@ -9,9 +9,10 @@ say what follows from a score and stand in no fingerprint.
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
 from typing import Final
 
 from pipex_core.errors import ConfigError, Problem, SpecError
@@ -19,6 +20,7 @@ from pipex_core.jsonvalue import Json, digest, type_name
 from pipex_core.metrics.catalogue import ALIASES, Alias
 from pipex_core.metrics.contract import Metric, MetricInfo, MetricType, Need
 from pipex_core.metrics.extraction import Extract, read_extract
+from pipex_core.metrics.lookup import complaint_of_place, field_options_of, usual
 from pipex_core.metrics.options import completed
 from pipex_core.registry import Registry, nearest, similar
 
@@ -33,6 +35,7 @@ class Entry:
         threshold: The entry's, else the metric's default; None when a score decides nothing.
         options: Canonical, defaults included.
         fallback: Entry whose score is written as an extra row when this one times out or crashes.
+        fields: Places of context, query and reference that are not the usual ones, by field option.
         fingerprint: Identity of what is measured: equal fingerprints give equal scores.
     """
 
@@ -49,6 +52,7 @@ class Entry:
     extract: Extract | None = None
     fallback: "Entry | None" = None
     required: bool = True
+    fields: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def needs(self) -> frozenset[Need]:
@@ -70,7 +74,7 @@ class Entry:
             "extract": dict(self.extract.spec) if self.extract else None,
             "fallback": dict(self.fallback.document()) if self.fallback else None,
             "required": self.required,
-            "opts": dict(self.options),
+            "opts": {**self.options, **self.fields},
         }
 
 
@@ -105,9 +109,16 @@ def resolve_entries(
 
 
 def fingerprint(
-    info: MetricInfo, options: Mapping[str, Json], *, extract: Extract | None, negate: bool
+    info: MetricInfo,
+    options: Mapping[str, Json],
+    *,
+    extract: Extract | None,
+    negate: bool,
+    fields: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Digest of all that decides a number: metric, version, options, libraries, extract, negate.
+
+    ``fields`` are the places that are not the usual ones.
 
     Raises:
         ConfigError: ``dependency_missing``, a library of the metric is not installed.
@@ -116,7 +127,7 @@ def fingerprint(
         {
             "name": info.name,
             "version": info.version,
-            "options": dict(options),
+            "options": {**options, **fields},
             "libraries": {name: _version_of(name) for name in info.libraries},
             "identity": info.identity,
             "extract": dict(extract.spec) if extract else None,
@@ -161,6 +172,7 @@ class _Reader:
         if written is None or alias is None:
             return None
         kind = self._registry.get(alias.metric)
+        written, fields = self._fields(written, kind.info, path)
         options = self._options(written, alias, kind.info, path)
         extract = self._extract(written, path)
         negate = self._flag(written, "negate", path, default=False)
@@ -183,7 +195,7 @@ class _Reader:
             metric=made,
             info=info,
             options=options,
-            fingerprint=fingerprint(info, options, extract=extract, negate=negate),
+            fingerprint=fingerprint(info, options, extract=extract, negate=negate, fields=fields),
             threshold=threshold,
             tier=tier,
             weight=weight,
@@ -191,6 +203,7 @@ class _Reader:
             extract=extract,
             fallback=fallback,
             required=required,
+            fields=fields,
         )
 
     def _as_map(self, raw: Json, path: str) -> Mapping[str, Json] | None:
@@ -221,6 +234,26 @@ class _Reader:
         near = nearest(word, known) or next(iter(similar(word, known, count=1)), None)
         self.problem("unknown_metric", path, f"unknown metric {word!r}", near)
         return None
+
+    def _fields(
+        self, written: Mapping[str, Json], info: MetricInfo, path: str
+    ) -> tuple[Mapping[str, Json], Mapping[str, str]]:
+        """The entry without its field options, and these where they say something new."""
+        known = [word for word in field_options_of(info.needs) if word not in info.options]
+        apart = written.get("opts")
+        opts = apart if isinstance(apart, Mapping) else {}
+        fields: dict[str, str] = {}
+        for word in known:
+            place = written.get(word, opts.get(word))
+            complaint = None if place is None else complaint_of_place(place)
+            if complaint is not None:
+                self.problem("bad_option", f"{path}.{word}", f"{word}: {complaint}")
+            elif place is not None:
+                fields[word] = place
+        rest = {key: value for key, value in written.items() if key not in known}
+        if opts:
+            rest["opts"] = {key: value for key, value in opts.items() if key not in known}
+        return rest, {word: place for word, place in fields.items() if usual.get(word) != place}
 
     def _options(
         self, written: Mapping[str, Json], alias: Alias, info: MetricInfo, path: str

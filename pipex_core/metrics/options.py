@@ -76,6 +76,7 @@ _kinds: Final[Mapping[str, tuple[type, ...]]] = {
     "str": (str,),
     "list": (list, tuple),
     "map": (dict,),
+    "any": (object,),
 }
 
 
@@ -94,12 +95,12 @@ def _checked(word: str, value: Json, info: OptionInfo) -> tuple[Json, tuple[BadO
         )
     if info.least is not None and not value >= info.least:
         return value, (BadOption(word, f"option {word!r} must be at least {info.least:g}"),)
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple) and "any" not in kinds:
         items = [info.synonyms.get(item, item) for item in value if isinstance(item, str)]
         if len(items) < len(value):
             return value, (BadOption(word, f"option {word!r} must be a list of texts"),)
         return items, tuple(_unlisted(word, items, info))
-    if isinstance(value, str):
+    if isinstance(value, str) and "any" not in kinds:
         value = info.synonyms.get(value, value)
         return value, tuple(_unlisted(word, [value], info))
     # 1 and 1.0 are one number, and must be one fingerprint.
@@ -107,7 +108,8 @@ def _checked(word: str, value: Json, info: OptionInfo) -> tuple[Json, tuple[BadO
 
 
 def _is(kind: str, value: Json) -> bool:
-    return isinstance(value, _kinds[kind]) and (kind == "bool" or not isinstance(value, bool))
+    is_bool = isinstance(value, bool)
+    return isinstance(value, _kinds[kind]) and (kind in {"bool", "any"} or not is_bool)
 
 
 def _unlisted(word: str, values: list[str], info: OptionInfo) -> Iterator[BadOption]:

@@ -14,15 +14,19 @@ from pipex_core.metrics.contract import (
     CorpusMetric,
     MetricInput,
     Need,
+    RepeatsMetric,
+    Sample,
     Score,
     Scored,
     Unscored,
     aggregated,
     measured,
+    measured_repeats,
     why_no_answer,
 )
 from pipex_core.metrics.entries import Entry
 from pipex_core.metrics.extraction import extracted
+from pipex_core.metrics.lookup import with_fields
 
 most_characters: Final = 1_000_000
 threshold_slack: Final = 1e-12  # below any meaning, above the rounding of a sum of thousands
@@ -30,6 +34,7 @@ threshold_slack: Final = 1e-12  # below any meaning, above the rounding of a sum
 
 def score_item(entry: Entry, item: MetricInput) -> Score:
     """What the entry's metric says of ``item``; never raises for what an answer holds."""
+    item = with_fields(item, entry.fields)
     absent = _no_answer(entry, item) or _too_large(item)
     if absent is not None:
         return absent
@@ -39,12 +44,23 @@ def score_item(entry: Entry, item: MetricInput) -> Score:
     lacking = _lacking(entry, seen)
     if lacking is not None:
         return lacking
-    score = measured(entry.metric, seen)
-    if isinstance(score, Unscored):
-        return score
-    if entry.negate:
-        score = replace(score, value=1.0 - score.value)
-    return replace(score, label="no_match") if seen.unmatched else score
+    score = _negated(entry, measured(entry.metric, seen))
+    if isinstance(score, Scored) and seen.unmatched:
+        return replace(score, label="no_match")
+    return score
+
+
+def score_samples(entry: Entry, samples: Sequence[Sample]) -> Score:
+    """What a metric over repeats says of all repeats of a case; in the order of the repeats."""
+    if not isinstance(entry.metric, RepeatsMetric):
+        raise TypeError(f"{entry.type} is no metric of repeats")
+    seen = []
+    for sample in samples:
+        item = _seen(entry, with_fields(sample.item, entry.fields))
+        if isinstance(item, Unscored):
+            return item
+        seen.append(replace(sample, item=item))
+    return _negated(entry, measured_repeats(entry.metric, seen))
 
 
 def passed(entry: Entry, score: Score) -> bool | None:
@@ -79,7 +95,11 @@ def corpus_value(
     """
     if not isinstance(entry.metric, CorpusMetric):
         return None
-    judged = [(_seen(entry, item), score) for item, score in items if isinstance(score, Scored)]
+    judged = [
+        (_seen(entry, with_fields(item, entry.fields)), score)
+        for item, score in items
+        if isinstance(score, Scored)
+    ]
     corpus = aggregated(
         entry.metric, [(item, score) for item, score in judged if isinstance(item, MetricInput)]
     )
@@ -88,7 +108,7 @@ def corpus_value(
     return corpus
 
 
-_answers: Final = frozenset({"output", "output_json", "tools", "logprobs"})
+_answers: Final = frozenset({"output", "output_json", "tools", "retrieved_ids", "logprobs"})
 _present: Final[Mapping[Need, Callable[[MetricInput], bool]]] = {
     "output": lambda item: item.output is not None,
     "output_json": lambda item: item.has_output_json,
@@ -98,7 +118,16 @@ _present: Final[Mapping[Need, Callable[[MetricInput], bool]]] = {
     "query": lambda item: item.query is not None,
     "context": lambda item: bool(item.context),
     "choices": lambda item: bool(item.choices),
+    "expected_tools": lambda item: item.expected_tools is not None,
+    "relevant_ids": lambda item: item.relevant_ids is not None,
+    "logprobs": lambda item: item.logprobs is not None,
 }
+
+
+def _negated(entry: Entry, score: Score) -> Score:
+    if entry.negate and isinstance(score, Scored):
+        return replace(score, value=1.0 - score.value)
+    return score
 
 
 def _no_answer(entry: Entry, item: MetricInput) -> Unscored | None:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from pipex_core.evals.answers import Answer
+from pipex_core.evals.items import item_of, query_of
 from pipex_core.evals.job import EvalJob
 from pipex_core.evals.recorded import recorded_target
-from pipex_core.evals.scoring import Scoring, ScoringBehind, item_of, query_of, score
+from pipex_core.evals.scoring import Scoring, ScoringBehind, score
 from pipex_core.evals.suite import SuiteDefaults
 from pipex_core.evals.table import joined, response_batch
 from pipex_core.metrics.contract import Corpus, MetricInfo, Scored, Unscored
