@@ -10,6 +10,7 @@ The tree, and what each error brings along:
       ConfigError         the operator changes a setting or a secret
       ProviderError       a model service failed         RateLimited, ProviderTimeout, Overloaded, ...
       StoreError          a store failed or holds damaged data
+      WorkerError         a call in a worker process gave no value
       BudgetExceeded      someone raises a limit
 """
 
@@ -292,6 +293,12 @@ class RunLocked(StoreError):
 
     code = "run_locked"
     retryable = True
+
+
+class WorkerError(PipexError):
+    """A call in a worker process gave no value; ``code`` says why, such as ``worker_timeout``."""
+
+    code = "worker_died"
 
 
 class BudgetExceeded(PipexError):

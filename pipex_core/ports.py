@@ -4,11 +4,12 @@ Implementations live in ``adapters``; fakes with the same contract live in ``tes
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 _plain = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~")
 
@@ -268,6 +269,18 @@ class Commands(Protocol):
 
         Raises:
             StepError: ``tool_denied``, this machine cannot keep it apart as the settings require.
+        """
+        ...
+
+
+class WorkerPool(Protocol):
+    """Calls of functions in processes of their own, bounded in time and memory."""
+
+    def submit(self, function: str, argument: Any, *, timeout_s: float) -> Future[Any]:
+        """A future of what ``module:function`` makes of a JSON value; waits while the queue is full.
+
+        The future raises ``WorkerError``: ``worker_timeout``, ``worker_memory``, ``worker_died``,
+        ``function_failed``, or ``pool_broken``. A call that has to be ended harms no other call.
         """
         ...
 
