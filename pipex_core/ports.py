@@ -276,7 +276,7 @@ class Commands(Protocol):
 class WorkerPool(Protocol):
     """Calls of functions in processes of their own, bounded in time and memory."""
 
-    def submit(self, function: str, argument: Any, *, timeout_s: float) -> Future[Any]:
+    def submit(self, function: str, argument: object, *, timeout_s: float) -> Future[Any]:
         """A future of what ``module:function`` makes of a JSON value; waits while the queue is full.
 
         The future raises ``WorkerError``: ``worker_timeout``, ``worker_memory``, ``worker_died``,
