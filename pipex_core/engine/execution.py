@@ -11,6 +11,7 @@ from pipex_core.engine.journal import Journal
 from pipex_core.engine.records import RunWarning, StepRecord
 from pipex_core.engine.recovery import OnFailure
 from pipex_core.engine.services import Places, Services
+from pipex_core.engine.undo import Transaction
 from pipex_core.engine.view import View
 from pipex_core.errors import ErrorRecord, StepError
 from pipex_core.expressions.evaluate import Mode
@@ -115,6 +116,7 @@ class Ran:
         view: What a step after the last one would see.
         failed: The record that ended the run, or None.
         stopped: Why the run was stopped from outside, or None.
+        undo_open: Actions of its transaction that could not be undone.
     """
 
     records: Mapping[str, StepRecord]
@@ -122,6 +124,7 @@ class Ran:
     view: View
     failed: StepRecord | None = None
     stopped: ErrorRecord | None = None
+    undo_open: Sequence[Json] = ()
 
 
 async def no_checkpoint(path: str, label: str | None) -> None:
@@ -156,6 +159,9 @@ class Execution:
             plan only.
         answers: Texts that steps keep for their later executions, by document path and prompt; of this
             process only.
+        transaction: What these steps do is undone with, or None.
+        folder: Part of the workspace that these steps are confined to; empty for the whole.
+        is_forced: Whether the run goes on although an earlier undo was not complete.
     """
 
     services: Services
@@ -182,6 +188,9 @@ class Execution:
     stops: "tuple[asyncio.Future[ErrorRecord], ...]" = ()
     known_options: dict[str, StepOptions] = field(default_factory=dict)
     answers: dict[tuple[str, str], str] = field(default_factory=dict)
+    transaction: Transaction | None = None
+    folder: str = ""
+    is_forced: bool = False
 
     @property
     def is_nested(self) -> bool:

@@ -42,6 +42,7 @@ from pipex_core.expressions.template import render
 from pipex_core.expressions.values import to_text, truth
 from pipex_core.jsonvalue import Json, canonical_bytes, compact
 from pipex_core.llm.cost import Amount
+from pipex_core.ports import Workspace
 from pipex_core.spec.model import StepShape, StepSpec
 from pipex_core.steps.blocks import BlockResult, Inside, outermost
 from pipex_core.steps.contract import ChildResult, ChildRun, Outcome, Paid, Step, StepContext
@@ -246,7 +247,7 @@ class _Run:
             scope=scope,
             options=self._options.values,
             clock=self._clock,
-            workspace=execution.workspace,
+            workspace=self._workspace(),
             call=asking.call,
             run_block=self._run_block,
             run_child=self._run_child,
@@ -268,6 +269,13 @@ class _Run:
             functions=execution.plan.spec.get("gemini_functions", {}),
             redact=services.redact,
         )
+
+    def _workspace(self) -> Workspace:
+        execution = self._execution
+        files = execution.workspace
+        if execution.transaction is not None:
+            files = execution.transaction.guarded(files, self._unit)
+        return files.narrowed(execution.folder) if execution.folder else files
 
     def _gather(self, gathered: Callable[[], Outcome]) -> None:
         self._gathered = gathered
@@ -334,6 +342,7 @@ class _Run:
         """The record once it is durable, or the record of why it cannot be."""
         journal = self._execution.journal
         try:
+            self._note_undo(record)
             encoded = Encoded(canonical_bytes(record.stored()))
             record = replace(record, encoded=encoded)
             end: dict[str, Json] = {
@@ -356,6 +365,18 @@ class _Run:
         except StoreError as error:
             return self._failed(error, Outcome())
         return record
+
+    def _note_undo(self, record: StepRecord) -> None:
+        """Keep how the step is undone, before anybody builds on its end."""
+        transaction = self._execution.transaction
+        if transaction is None:
+            return
+        if self._step.blocks.get("rollback") and record.status != "skipped" and not record.ends_run:
+            view = self._view.with_records([record])
+            plan = self._execution.plan
+            transaction.keep_rollback(self._step, self._path, self._unit, plan, view)
+        for said in transaction.said():
+            self._execution.journal.append_soon(said)
 
     # -- small things
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pipex_core.engine.frames import Record
+from pipex_core.engine.transactions import TransactionState, around, take
 from pipex_core.errors import StoreError
 from pipex_core.jsonvalue import Json
 
 journal_schema: Final = "pipex.journal/1"
 passed_over: Final = frozenset(
-    {"checkpoint", "fence", "warning", "note", "seal", "rollback"}
+    {"checkpoint", "fence", "warning", "note", "seal", "rollback", "txn_undo"}
     | {"batch_intent", "batch_created", "batch_closed"}
-    | {"txn_begin", "txn_undo", "txn_commit", "txn_abort", "undo_done", "undo_failed"}
 )
 
 
@@ -89,6 +89,7 @@ class RunState:
         status: Of the last ``close`` after which nothing was written, else None.
         provider: What the providers had counted at the last call that ended; None when nothing.
         records: How many were folded; the next record has this number.
+        transactions: By their names.
     """
 
     header: Mapping[str, Json] = field(default_factory=dict)
@@ -101,6 +102,7 @@ class RunState:
     status: str | None = None
     provider: Json = None
     records: int = 0
+    transactions: dict[str, TransactionState] = field(default_factory=dict)
     _begun: dict[tuple[str, int, str, int], Mapping[str, Json]] = field(default_factory=dict)
 
     def unit(self, path: str) -> Unit:
@@ -193,6 +195,19 @@ class RunState:
         call = record["ordinal"], record["tool_use_id"]
         tools[call] = ToolTry(begin=tools[call].begin if call in tools else record, done=record)
 
+    def _transaction(self, record: Record) -> None:
+        undone = take(self.transactions, record)
+        if undone is not None:
+            self.forget_end(undone)
+
+    def forget_end(self, unit: str) -> None:
+        """Have a unit executed again whose effects were undone, and with it the units around it."""
+        for path in around(unit):
+            known = self.units.get(path)
+            if known is not None:
+                known.forget_answers()
+                known.end = None
+
     def _settle(self, record: Record) -> None:
         self._begun.pop(_call_of(record), None)
         self.provider = record.get("provider_state", self.provider)
@@ -212,6 +227,10 @@ _effects: Final = {
     "fail": RunState._settle,  # noqa: SLF001
     "tool_begin": RunState._tool_begin,  # noqa: SLF001
     "tool_done": RunState._tool_done,  # noqa: SLF001
+    **dict.fromkeys(
+        ("txn_begin", "txn_commit", "txn_abort", "undo_done", "undo_failed"),
+        RunState._transaction,  # noqa: SLF001
+    ),
 }
 
 

@@ -238,7 +238,9 @@ class _Run:
             seq = await keeper.save(self._ledger, at=path, label=label)
             execution.sink.emit("checkpoint_saved", step=path, data={"seq": seq})
 
-        return replace(execution, checkpoint=checkpoint, is_kept=self._saves)
+        return replace(
+            execution, checkpoint=checkpoint, is_kept=self._saves, is_forced=self._options.force
+        )
 
     def _after_step(self, keeper: Keeper, execution: Execution) -> AfterStep:
         """Save a checkpoint after every top-level step."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 from pipex_core.engine.execution import Execution, Ran
 from pipex_core.engine.executor import execute_step
 from pipex_core.engine.records import StepRecord
+from pipex_core.engine.undoing import in_transaction
 from pipex_core.engine.view import View
 from pipex_core.errors import ErrorRecord
 from pipex_core.spec.model import StepSpec
@@ -36,7 +37,11 @@ async def run_steps(
         after_step: Awaited with each record before another step may build on it; gives the record
             that counts, which is that of a failure when the step's result could not be kept.
     """
-    return await _Schedule(execution, view, prefix, after_step).run()
+
+    async def work(inside: Execution) -> Ran:
+        return await _Schedule(inside, view, prefix, after_step).run()
+
+    return await in_transaction(execution, prefix, work)
 
 
 class _Schedule:

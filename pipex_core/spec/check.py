@@ -223,8 +223,12 @@ class _Check:
     ) -> _Place:
         enclosing = place.enclosing | siblings
         if block == "rollback":
-            # It runs on undo, after the step and outside of any loop.
-            return _Place(finished=place.finished | {step.name}, enclosing=enclosing)
+            # It runs on undo, after the step: a loop around it is over, its names are kept.
+            return _Place(
+                finished=place.finished | {step.name},
+                enclosing=enclosing,
+                iterators=place.iterators,
+            )
         return _Place(
             finished=place.finished,
             enclosing=enclosing,
