@@ -152,7 +152,7 @@ SETTINGS: Sequence[Setting] = (
     _setting("tpm", "PIPEX_TPM", _integer(1), None, "tokens per minute per provider and model"),
     _setting("max_retry_after_s", "PIPEX_MAX_RETRY_AFTER_S", _number, "600", "longest wait that is slept"),
     _setting("max_cost_usd", "PIPEX_MAX_COST_USD", _number, None, "budget of a run"),
-    _setting("daily_cost_usd", "PIPEX_DAILY_COST_USD", _number, None, "budget of a day"),
+    _setting("daily_cost_usd", "PIPEX_DAILY_COST_USD", _number, None, "budget of a day (UTC) for all runs that share a checkpoint_dir"),
     _setting("prices", "PIPEX_PRICES", _text, None, "file whose prices come before the shipped ones"),
     _setting("durability", "PIPEX_DURABILITY", _choice("process", "node"), "process", "when a record counts as durable"),
     _setting("mode", "PIPEX_MODE", _choice("development", "test", "production"), "development", "how strict the deployment is"),
@@ -174,7 +174,7 @@ WITHOUT_EFFECT = frozenset(
     {
         "cluster_enabled", "cluster_strategy", "checkpoint_backend", "s3_bucket", "auto_resume",
         "telemetry", "metrics_port", "log_level", "log_format", "debug", "judge_model", "pool_size",
-        "pool_memory_mb", "database_url", "daily_cost_usd", "durability", "policy", "audit",
+        "pool_memory_mb", "database_url", "durability", "policy", "audit",
     }
 )  # fmt: skip
 # Other programs read these too, so their presence says nothing about pipex.

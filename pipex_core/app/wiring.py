@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 from pipex_core.adapters.bash import ConfinedBash
 from pipex_core.adapters.call_cache import BlobCallCache
+from pipex_core.adapters.day_accounts import SqliteDayAccounts
 from pipex_core.adapters.local import RandomIds, SystemClock, VirtualClock
 from pipex_core.adapters.local_files import LocalBlobs, LocalJournals
 from pipex_core.adapters.mock import MockProvider
@@ -37,6 +38,8 @@ from pipex_core.engine.services import (
 from pipex_core.errors import ConfigError
 from pipex_core.jsonvalue import Json
 from pipex_core.llm.client import LlmClient
+from pipex_core.llm.cost import nanousd_of
+from pipex_core.llm.daily import DayBudget
 from pipex_core.llm.guard import Limits
 from pipex_core.llm.mock_rules import Rules, rules_of
 from pipex_core.llm.prices import PriceTable
@@ -54,6 +57,7 @@ from pipex_core.steps.contract import Step
 from pipex_core.telemetry import Event, Listener
 
 vendors = ("anthropic", "gemini")
+day_accounts_file = "day-accounts.sqlite3"
 
 STEP_TYPES: Mapping[str, str] = MappingProxyType(
     {
@@ -225,7 +229,17 @@ def _client(
             hold_s=hold_s,
         ),
         cache=BlobCallCache(LocalBlobs(Path(".pipex") / "cache", durable=False)),
+        day=_day_budget(settings, made.clock),
     )
+
+
+def _day_budget(settings: Settings, clock: Clock) -> DayBudget | None:
+    """The cap of the day on what all processes with this checkpoint folder spend; None without one."""
+    cap = settings.daily_cost_usd
+    if cap is None:
+        return None
+    accounts = SqliteDayAccounts(Path(settings.text("checkpoint_dir")) / day_accounts_file)
+    return DayBudget(accounts, cap_nanousd=nanousd_of(cap), clock=clock)
 
 
 def _commands(settings: Settings) -> Commands | None:

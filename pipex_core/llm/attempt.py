@@ -6,10 +6,9 @@ journal ``done`` or ``fail`` (durable), settle the ledger, free the slot.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from pipex_core.errors import (
-    ConfigError,
     ConnectionFailed,
     EmptyReply,
     InvalidReply,
@@ -18,7 +17,8 @@ from pipex_core.errors import (
     Refused,
 )
 from pipex_core.jsonvalue import Json
-from pipex_core.llm.cost import Amount, Ledger, Reservation
+from pipex_core.llm.cost import Amount
+from pipex_core.llm.daily import DayBudget
 from pipex_core.llm.guard import Guard, Guards, Limits, Ticket
 from pipex_core.llm.prices import PriceTable
 from pipex_core.llm.provider import (
@@ -31,6 +31,7 @@ from pipex_core.llm.provider import (
     StreamingProvider,
     Usage,
 )
+from pipex_core.llm.purse import Purse, Room
 from pipex_core.ports import Clock
 from pipex_core.telemetry import EventSink
 
@@ -39,21 +40,18 @@ token_classes = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallWarning:
-    """Something the user should know about a call that succeeded."""
-
-    code: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What all calls of a process share."""
+    """What all calls of a process share.
+
+    Attributes:
+        day: The deployment's budget of the day, or None for none.
+    """
 
     clock: Clock
     prices: PriceTable
     limits: Limits
     guards: Guards
+    day: DayBudget | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,11 +60,11 @@ class Attempts:
 
     Attributes:
         key: Request key of the call.
+        purse: Pays for them; holds what the user should know.
         deadline: Monotonic time after which nothing of the call runs, or None.
         on_delta: Is shown the answer piece by piece; None to ask for it whole.
         wait_s: Waited so far for limits and for room in the budget.
         failed_nanousd: Counted so far for tries without an answer.
-        warnings: What the user should know, in order.
     """
 
     request: Request
@@ -74,14 +72,13 @@ class Attempts:
     key: str
     ordinal: int
     log: CallLog
-    ledger: Ledger
+    purse: Purse
     deadline: float | None
     sink: EventSink
     services: Services
     on_delta: OnDelta | None = None
     wait_s: float = 0.0
     failed_nanousd: int = 0
-    warnings: list[CallWarning] = field(default_factory=list)
     _has_shown: bool = False
 
     async def send(self, attempt: int) -> Response:
@@ -95,44 +92,42 @@ class Attempts:
         self._check_deadline()
         self.services.guards.check_credential(self.request)
         request = self._numbered(attempt)
-        bound = self._bound(request)
+        bound = self.purse.bound(request)
         arrived = self.services.clock.monotonic()
         ticket = await self.guard().enter(
             tokens=bound.tokens, until=self._hold_until(), group=self.sink.run_id
         )
         try:
-            reservation = await self.ledger.reserve_when_free(bound)
-            self._warn(*(("budget_exceeded", text) for text in reservation.warnings))
+            room = await self.purse.room(request, bound)
             self.wait_s += self.services.clock.monotonic() - arrived
-            begun = self._begun(attempt, bound)
-            response = await self._journalled(request, begun, reservation, ticket)
+            begun = self._begun(attempt, room.amount)
+            response = await self._journalled(request, begun, room, ticket)
         finally:
             ticket.close()
         return usable(response, request)
 
     async def _journalled(
-        self, request: Request, begun: Begun, reservation: Reservation, ticket: Ticket
+        self, request: Request, begun: Begun, room: Room, ticket: Ticket
     ) -> Response:
         """The answer, journalled and settled before anybody sees it."""
         taken = Amount()
         try:
             await self.log.begin(begun, wait=self.provider.billable)
             # Until there is an end, the call may have been billed: also when it is cancelled.
-            taken = self._in_doubt(reservation)
-            response = self._priced(await self._sent(request, begun))
+            taken = self.purse.in_doubt(room)
+            response = self.purse.priced(await self._sent(request, begun))
             taken = _amount_of(response)
             await self.log.done(begun, response, cost_nanousd=taken.nanousd)
         except ProviderError as error:
-            taken = self._in_doubt(reservation) if error.maybe_billed else Amount(calls=1)
+            taken = self.purse.in_doubt(room) if error.maybe_billed else Amount(calls=1)
             self.failed_nanousd += taken.nanousd
             await self.log.fail(begun, error, cost_nanousd=taken.nanousd)
             ticket.failed(error)
             self._ended(begun, outcome=error.code, cost_nanousd=taken.nanousd)
             raise
         finally:
-            if not reservation.settle(taken):
-                self._warn(("reservation_exceeded", "a call took more than was reserved for it"))
-        ticket.answered(tokens=taken.tokens)
+            self.purse.settle(room, taken)
+        ticket.answered(tokens=taken.tokens, rates=response.rates)
         found = defect(response, request)
         outcome = found.code if found else "ok"
         self._ended(begun, outcome=outcome, cost_nanousd=taken.nanousd, response=response)
@@ -200,39 +195,6 @@ class Attempts:
         origin = self.request.origin
         return replace(self.request, origin=replace(origin, attempt=origin.attempt + attempt - 1))
 
-    def _bound(self, request: Request) -> Amount:
-        """What to reserve: exact where the provider knows, else the worst case."""
-        known = self.provider.estimate(request)
-        if known is not None:
-            return Amount(nanousd=known.nanousd, tokens=known.tokens, calls=1)
-        today = self.services.clock.now().date()
-        if self.ledger.refuses_unknown_prices and not self.services.prices.find(
-            self.request.model, on=today
-        ):
-            raise ConfigError(
-                f"model {self.request.model!r} has no price, and the budget refuses such models",
-                code="unknown_price",
-                next_step="name a price file in PIPEX_PRICES or drop `unknown_price: refuse`",
-            )
-        return self.services.prices.bound(self.request, on=today)
-
-    def _in_doubt(self, reservation: Reservation) -> Amount:
-        return reservation.amount if self.provider.billable else Amount(calls=1)
-
-    def _priced(self, response: Response) -> Response:
-        if response.cost_nanousd is not None:
-            return response
-        today = self.services.clock.now().date()
-        cost = self.services.prices.cost(response.usage, self.request.model, on=today)
-        if not cost.known:
-            self._warn(
-                (
-                    "unknown_price",
-                    f"model {self.request.model!r} has no price; the highest known rates are counted",
-                )
-            )
-        return replace(response, cost_nanousd=cost.nanousd, price_id=cost.price_id)
-
     def _begun(self, attempt: int, bound: Amount) -> Begun:
         return Begun(
             unit=self.log.unit,
@@ -264,9 +226,6 @@ class Attempts:
         return max(
             0.0, min(self.request.timeout_s, self.deadline - self.services.clock.monotonic())
         )
-
-    def _warn(self, *found: tuple[str, str]) -> None:
-        self.warnings += [CallWarning(code=code, message=message) for code, message in found]
 
     def guard(self) -> Guard:
         """The limits of the service that the call goes to."""

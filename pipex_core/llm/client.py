@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipex_core.errors import ConfigError, ConnectionFailed, ProviderError
-from pipex_core.llm.attempt import Attempts, CallWarning, OnDelta, Services, show, usable
+from pipex_core.llm.attempt import Attempts, OnDelta, Services, show, usable
 from pipex_core.llm.cost import Ledger
+from pipex_core.llm.daily import DayBudget
 from pipex_core.llm.guard import Guards, Limits
 from pipex_core.llm.limits import RetryPolicy, account_kinds
 from pipex_core.llm.prices import PriceTable
 from pipex_core.llm.provider import Begun, CallCache, CallLog, Provider, Request, Response
+from pipex_core.llm.purse import CallWarning, Purse
 from pipex_core.ports import Clock
 from pipex_core.telemetry import EventSink, NullSink
 
@@ -95,6 +97,7 @@ class LlmClient:
         limits: Limits | None = None,
         cache: CallCache | None = None,
         sink: EventSink = no_sink,
+        day: DayBudget | None = None,
     ) -> None:
         self.providers = providers
         self.prices = prices
@@ -104,7 +107,9 @@ class LlmClient:
         self._cache = cache
         self._sink = sink
         guards = Guards(clock=clock, limits=self.limits, sink=sink)
-        self._services = Services(clock=clock, prices=prices, limits=self.limits, guards=guards)
+        self._services = Services(
+            clock=clock, prices=prices, limits=self.limits, guards=guards, day=day
+        )
 
     async def call(  # noqa: PLR0913 - the manners of one call, all named
         self,
@@ -152,7 +157,7 @@ class LlmClient:
                 key=key,
                 ordinal=ordinal,
                 log=log,
-                ledger=ledger,
+                purse=self._purse(request, provider, ledger, sink or self._sink),
                 deadline=deadline,
                 sink=sink or self._sink,
                 services=self._services,
@@ -163,6 +168,19 @@ class LlmClient:
         if self._cache and cache != "off" and reply.response.finish_reason in normal_ends:
             self._cache.put(key, reply.response)
         return reply
+
+    def _purse(
+        self, request: Request, provider: Provider, ledger: Ledger, sink: EventSink
+    ) -> Purse:
+        return Purse(
+            request=request,
+            provider=provider,
+            ledger=ledger,
+            prices=self.prices,
+            clock=self._clock,
+            sink=sink,
+            day=self._services.day,
+        )
 
     def _provider(self, name: str) -> Provider:
         found = self.providers.get(name)
@@ -226,7 +244,7 @@ class LlmClient:
                     cost_nanousd=response.cost_nanousd or 0,
                     failed_nanousd=call.failed_nanousd,
                     wait_ms=(call.wait_s + retry_wait_s) * 1000,
-                    warnings=(*call.warnings, *_findings(response, call.request)),
+                    warnings=(*call.purse.warnings, *_findings(response, call.request)),
                     ordinal=call.ordinal,
                 )
 

@@ -12,6 +12,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Literal
 
 from pipex_core.errors import BudgetExceeded
+from pipex_core.llm.alarm import Alarm, Alert
 
 
 def nanousd_of(usd: Decimal | float | str) -> int:
@@ -32,6 +33,11 @@ class Amount:
     nanousd: int = 0
     tokens: int = 0
     calls: int = 0
+
+    @property
+    def by_cap(self) -> dict[str, int]:
+        """What counts against each cap of a budget."""
+        return {"max_cost_usd": self.nanousd, "max_tokens": self.tokens, "max_calls": self.calls}
 
     def __add__(self, other: "Amount") -> "Amount":
         return Amount(
@@ -56,6 +62,7 @@ class Budget:
         name: For messages: ``run``, ``suite``, ``case``.
         on_exceed: ``stop`` refuses the call; ``warn`` warns once and lets everything through.
         unknown_price: ``refuse`` makes a model without a price an error before its first call.
+        cost_alert_usd: Spending more than this is said once and stops nothing; None for no such word.
     """
 
     name: str = "run"
@@ -64,9 +71,10 @@ class Budget:
     max_calls: int | None = None
     on_exceed: Literal["stop", "warn"] = "stop"
     unknown_price: Literal["highest", "refuse"] = "highest"
+    cost_alert_usd: Decimal | None = None
 
     def __post_init__(self) -> None:
-        for limit in (self.max_cost_usd, self.max_tokens, self.max_calls):
+        for limit in (self.max_cost_usd, self.max_tokens, self.max_calls, self.cost_alert_usd):
             if limit is not None and limit < 0:
                 raise ValueError(f"a cap of budget {self.name!r} must not be negative, got {limit}")
 
@@ -77,14 +85,30 @@ class Budget:
             return None
         return int((self.max_cost_usd * 10**9).to_integral_value(ROUND_FLOOR))
 
+    @property
+    def caps(self) -> dict[str, int]:
+        """The caps that there are: field name to value, money in nano-USD rounded down."""
+        found = {
+            "max_cost_usd": self.max_nanousd,
+            "max_tokens": self.max_tokens,
+            "max_calls": self.max_calls,
+        }
+        return {name: cap for name, cap in found.items() if cap is not None}
+
     def passed_by(self, total: Amount) -> str | None:
         """Name of the first cap that ``total`` is above, or None."""
-        caps = (
-            ("max_cost_usd", total.nanousd, self.max_nanousd),
-            ("max_tokens", total.tokens, self.max_tokens),
-            ("max_calls", total.calls, self.max_calls),
+        used = total.by_cap
+        return next((name for name, cap in self.caps.items() if used[name] > cap), None)
+
+    def alarm(self) -> Alarm:
+        """Who says how much of this budget is used."""
+        usd = self.cost_alert_usd
+        return Alarm(
+            self.name,
+            self.caps,
+            threshold=None if usd is None else nanousd_of(usd),
+            threshold_text=f"{usd} USD",
         )
-        return next((name for name, value, cap in caps if cap is not None and value > cap), None)
 
 
 class Level:
@@ -98,11 +122,26 @@ class Level:
 
     def __init__(self, budget: Budget) -> None:
         self.has_refused = False
+        self._refused_cap: str | None = None
         self.budget = budget
         self.spent = Amount()
         self.reserved = Amount()
         self._warned = False
+        self._alarm = budget.alarm()
         self._waiting: list[asyncio.Future[None]] = []
+
+    def alerts(self) -> list[Alert]:
+        """What is to be said of the use of this budget and was not said yet."""
+        found = self._alarm.due(self.spent.by_cap, nanousd=self.spent.nanousd)
+        if self._refused_cap is not None:
+            found += self._alarm.refused(self._refused_cap)
+        return found
+
+    def refuse(self, amount: Amount) -> BudgetExceeded:
+        """Note that ``amount`` finds no room here, and give the error for it."""
+        self.has_refused = True
+        self._refused_cap = self.cap_passed(amount)
+        return self.exceeded(amount)
 
     def cap_passed(self, amount: Amount) -> str | None:
         """The cap that ``amount`` would pass now, or None."""
@@ -193,9 +232,22 @@ class Ledger:
         return Ledger(budget, parent=self)
 
     def charge(self, amount: Amount) -> None:
-        """Count ``amount`` as spent here and above, whatever the caps say."""
+        """Count ``amount`` as spent here and above, whatever the caps say; it was told of when it was."""
         for level in self._levels:
             level.move(reserved=Amount(), spent=amount)
+            level.alerts()
+
+    def alerts(self) -> list[Alert]:
+        """What is to be said of this and the surrounding budgets and was not said yet."""
+        return [alert for level in self._levels for alert in level.alerts()]
+
+    def has_room(self, amount: Amount) -> bool:
+        """Whether ``amount`` fits now at every level."""
+        return not any(level.refuses(amount) for level in self._levels)
+
+    def refuse(self) -> None:
+        """Note at the outermost level that a budget beyond this process refused a call."""
+        self._levels[-1].has_refused = True
 
     def reserve(self, amount: Amount) -> "Reservation":
         """Room for ``amount`` at every level.
@@ -205,8 +257,7 @@ class Ledger:
         """
         for level in self._levels:
             if level.refuses(amount):
-                level.has_refused = True
-                raise level.exceeded(amount)
+                raise level.refuse(amount)
         warnings = tuple(w for level in self._levels if (w := level.warning(amount)))
         for level in self._levels:
             level.move(reserved=amount, spent=Amount())

@@ -1,6 +1,6 @@
 """All limits of one service as one door: breaker, limiter and token buckets on the way in and out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from pipex_core.llm.limits import (
     TokenBucket,
     throttle_kinds,
 )
-from pipex_core.llm.provider import Provider, Request
+from pipex_core.llm.provider import Provider, RateLimit, Request
 from pipex_core.ports import Clock
 from pipex_core.telemetry import EventSink
 
@@ -42,8 +42,8 @@ class Limits:
 class Ticket(Protocol):
     """One call's way through the door; told once how the call ended."""
 
-    def answered(self, *, tokens: int) -> None:
-        """The service answered, and took this many tokens."""
+    def answered(self, *, tokens: int, rates: Sequence[RateLimit] = ()) -> None:
+        """The service answered, took this many tokens, and said this of its limits."""
         ...
 
     def failed(self, error: ProviderError) -> None:
@@ -98,7 +98,7 @@ class OpenDoor:
 
 
 class _FreeTicket:
-    def answered(self, *, tokens: int) -> None: ...
+    def answered(self, *, tokens: int, rates: Sequence[RateLimit] = ()) -> None: ...
 
     def failed(self, error: ProviderError) -> None: ...
 
@@ -121,20 +121,24 @@ class ServiceGuard:
         self._quota = quota
         self.breaker = CircuitBreaker(clock, changed=breaker_changed)
         self.limiter = AdaptiveLimiter(clock, cap=limits.max_connections, changed=limiter_changed)
-        self._requests = TokenBucket(clock, per_minute=limits.rpm) if limits.rpm else None
-        self.tokens = TokenBucket(clock, per_minute=limits.tpm) if limits.tpm else None
+        self._configured = {
+            kind: TokenBucket(clock, per_minute=rate)
+            for kind, rate in (("requests", limits.rpm), ("tokens", limits.tpm))
+            if rate
+        }
+        self._learned: dict[str, TokenBucket] = {}
 
     async def enter(self, *, tokens: int, until: float, group: str) -> Ticket:
         """Past the breaker, then a slot, then the buckets."""
         while True:
             entry = await self._pass_breaker(until)
-            ticket = _ServiceTicket(self, entry, await self._slot(entry, group), tokens)
+            ticket = _ServiceTicket(self, entry, await self._slot(entry, group))
             # The breaker may have opened while this call stood in the queue.
             if entry.is_probe or self.breaker.state == "closed":
                 break
             ticket.close()
         try:
-            await self._clock.sleep(self._bucket_wait_s(tokens))
+            await self._pass_buckets(ticket, tokens)
         except BaseException:
             ticket.close()
             raise
@@ -162,30 +166,51 @@ class ServiceGuard:
             self.breaker.leave(entry)
             raise
 
-    def _bucket_wait_s(self, tokens: int) -> float:
-        waits = [self._requests.take(1)] if self._requests else []
-        waits += [self.tokens.take(tokens)] if self.tokens else []
-        return max(waits, default=0.0)
+    async def _pass_buckets(self, ticket: "_ServiceTicket", tokens: int) -> None:
+        amounts = {"requests": 1, "tokens": tokens}
+        dues = [(b, b.take(amounts[kind])) for kind, b in self._configured.items()]
+        ticket.took(self._configured.get("tokens"), tokens)
+        # Where only the service knows the limit, it is the one that counts: a call waits when nothing
+        # was left, and its bound, which is far above what most calls take, holds nobody up.
+        dues += [(b, b.take(1)) for b in self._learned.values()]
+        for bucket, due in dues:
+            await bucket.wait(due)
+
+    def learn(self, rates: Sequence[RateLimit]) -> None:
+        """Take over what the service said of its limits; nothing that was configured grows by it."""
+        for rate in rates:
+            bucket = self._configured.get(rate.kind) or self._learned.get(rate.kind)
+            if bucket is None:
+                bucket = TokenBucket(self._clock, per_minute=rate.limit)
+                self._learned[rate.kind] = bucket
+            bucket.lower(rate.remaining)
 
 
 class _ServiceTicket:
-    def __init__(self, guard: ServiceGuard, entry: Entry, slot: Slot, tokens: int) -> None:
+    def __init__(self, guard: ServiceGuard, entry: Entry, slot: Slot) -> None:
         self._guard = guard
         self._entry = entry
         self._slot = slot
-        self._tokens = tokens
+        self._bucket: TokenBucket | None = None
+        self._tokens = 0
         self._is_closed = False
 
-    def answered(self, *, tokens: int) -> None:
+    def took(self, bucket: TokenBucket | None, tokens: int) -> None:
+        """Tokens were taken from a bucket and are to be corrected by what the call used."""
+        self._bucket, self._tokens = bucket, tokens
+
+    def answered(self, *, tokens: int, rates: Sequence[RateLimit] = ()) -> None:
         self._is_closed = True
         self._guard.breaker.report(self._entry, None)
-        if self._guard.tokens:
-            self._guard.tokens.correct(self._tokens - tokens)
+        self._used(tokens)
+        self._guard.learn(rates)
         self._guard.limiter.succeeded(self._slot)
 
     def failed(self, error: ProviderError) -> None:
         self._is_closed = True
         self._guard.breaker.report(self._entry, error.code)
+        if not error.maybe_billed:
+            self._used(0)
         if error.code in throttle_kinds:
             self._guard.limiter.throttled(self._slot, retry_after_s=error.retry_after_s)
         else:
@@ -196,6 +221,10 @@ class _ServiceTicket:
             self._is_closed = True
             self._guard.breaker.leave(self._entry)
             self._guard.limiter.released(self._slot)
+
+    def _used(self, tokens: int) -> None:
+        if self._bucket is not None:
+            self._bucket.correct(self._tokens - tokens)
 
 
 class Guards:

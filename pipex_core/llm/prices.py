@@ -175,9 +175,19 @@ class PriceTable:
         amount = row.rates_for(usage.total_input).nanousd(usage)
         return Cost(nanousd=amount, price_id=row.id, known=known)
 
-    def bound(self, request: Request, *, on: date | None = None) -> Amount:
-        """The most that one try of ``request`` can cost and take."""
-        most = Usage(input=input_bound(request), output=request.max_tokens)
+    def bound(
+        self, request: Request, *, on: date | None = None, counted: int | None = None
+    ) -> Amount:
+        """The most that one try of ``request`` can cost and take.
+
+        ``counted`` is the service's own count of the prompt, where it was asked; vendors call theirs an
+        estimate, so what they wrap around a message is added once more.
+        """
+        if counted is None:
+            prompt = input_bound(request)
+        else:
+            prompt = counted + bytes_per_message * len(request.messages)
+        most = Usage(input=prompt, output=request.max_tokens)
         return Amount(
             nanousd=self.cost(most, request.model, on=on).nanousd,
             tokens=most.input + most.output,

@@ -159,6 +159,20 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """What a service says of one of its limits beside an answer.
+
+    Attributes:
+        limit: Per minute.
+        remaining: Left of it now.
+    """
+
+    kind: Literal["requests", "tokens"]
+    limit: int
+    remaining: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
     """A complete, validated answer.
 
@@ -172,6 +186,7 @@ class Response:
         price_id: Digest of the price row used; empty when the provider set the price.
         raw: Finish reason and ids as the vendor wrote them, for the journal; ``parts`` of a turn that
             must be sent back.
+        rates: What the service said of its limits; of this moment only, so it is kept nowhere.
     """
 
     text: str
@@ -185,6 +200,7 @@ class Response:
     cost_nanousd: int | None = None
     price_id: str = ""
     raw: Mapping[str, Json] = field(default_factory=dict)
+    rates: Sequence[RateLimit] = ()
 
     @property
     def parts(self) -> Sequence[Mapping[str, Json]]:
@@ -194,7 +210,7 @@ class Response:
     def to_json(self) -> dict[str, Json]:
         """The response as JSON, as journals, caches and cassettes keep it."""
         return {
-            **{item.name: getattr(self, item.name) for item in fields(self)},
+            **{f.name: getattr(self, f.name) for f in fields(self) if f.name != "rates"},
             "usage": {item.name: getattr(self.usage, item.name) for item in fields(Usage)},
             "tool_calls": [
                 {"id": call.id, "name": call.name, "arguments": dict(call.arguments)}
@@ -275,6 +291,18 @@ class StreamingProvider(Provider, Protocol):
 
         It is the response that ``complete`` would give. Raises ``ProviderError`` at any item, ``connection``
         when the stream ends before the answer does.
+        """
+        ...
+
+
+@runtime_checkable
+class CountingProvider(Provider, Protocol):
+    """A provider that can say what a prompt takes, without a bill."""
+
+    async def count_tokens(self, request: Request) -> int | None:
+        """Tokens of the prompt as the service counts them; None where it cannot say.
+
+        Raises ``ProviderError``; cancellation is let through.
         """
         ...
 

@@ -1,8 +1,9 @@
-"""What HTTP says about a failed call: the class of an error by status, and the wait that was asked for."""
+"""What HTTP says beside an answer: the class of an error by status, the wait asked for, the limits left."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
+from typing import Literal
 
 from pipex_core.errors import (
     ApiError,
@@ -14,6 +15,7 @@ from pipex_core.errors import (
     ServerFailed,
     SpendLimit,
 )
+from pipex_core.llm.provider import RateLimit
 
 by_status: Mapping[int, type[ProviderError]] = {
     401: AuthFailed,
@@ -26,6 +28,11 @@ by_status: Mapping[int, type[ProviderError]] = {
     529: Overloaded,
 }
 first_server_error = 500
+# "tokens" is the tightest limit in force; some accounts are only told the input's.
+rate_names: Mapping[Literal["requests", "tokens"], Sequence[str]] = {
+    "requests": ("requests",),
+    "tokens": ("tokens", "input-tokens"),
+}
 
 
 def kind_of_status(status: int) -> type[ProviderError]:
@@ -49,6 +56,28 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     text = headers.get("retry-after", "")
     seconds = _number(text)
     return seconds if seconds is not None else _seconds_between(headers.get("date", ""), text)
+
+
+def rate_limits(headers: Mapping[str, str], *, prefix: str) -> tuple[RateLimit, ...]:
+    """The limits per minute that ``<prefix>requests-limit``, ``-remaining`` and their like state.
+
+    Args:
+        headers: With names in lower case, or a mapping that ignores case.
+        prefix: The vendor's own, such as ``anthropic-ratelimit-``.
+    """
+    found = []
+    for kind, names in rate_names.items():
+        stated = (_rate(headers, f"{prefix}{name}") for name in names)
+        pair = next((one for one in stated if one is not None), None)
+        if pair is not None:
+            found.append(RateLimit(kind=kind, limit=pair[0], remaining=pair[1]))
+    return tuple(found)
+
+
+def _rate(headers: Mapping[str, str], name: str) -> tuple[int, int] | None:
+    limit = _number(headers.get(f"{name}-limit", ""))
+    remaining = _number(headers.get(f"{name}-remaining", ""))
+    return None if not limit or remaining is None else (int(limit), int(remaining))
 
 
 def _number(text: str) -> float | None:

@@ -1,11 +1,9 @@
 """The order of a call, its retries, its cache and what a crash leaves behind; with scripted providers."""
 
 import asyncio
-import random
-from collections.abc import Coroutine
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -25,90 +23,16 @@ from pipex_core.errors import (
     ServerFailed,
     StoreError,
 )
-from pipex_core.llm.client import CachePolicy, LlmClient, NullCallLog, Reply
-from pipex_core.llm.cost import Amount, Budget, Ledger
+from pipex_core.llm.client import NullCallLog, Reply
+from pipex_core.llm.cost import Amount, Budget
 from pipex_core.llm.guard import Limits
 from pipex_core.llm.limits import RetryPolicy
-from pipex_core.llm.prices import PriceTable
-from pipex_core.llm.provider import Begun, Estimate, Message, Origin, Request, Response, Usage
-from pipex_core.telemetry import Event, RunEvents
-from tests.fakes.clock import ManualClock, settle
-from tests.fakes.provider import MemoryCallCache, MemoryCallLog, ScriptedProvider, answer
+from pipex_core.llm.provider import Begun, Estimate, Origin, Request, Response, Usage
+from tests.fakes.calling import World, bound, cost, prices, question, run
+from tests.fakes.clock import settle
+from tests.fakes.provider import MemoryCallLog, answer
 
-Value = TypeVar("Value")
-prices = PriceTable.from_text(
-    """
-as_of: 2026-11-23
-models:
-  - {provider: anthropic, match: [m], valid_from: 2026-11-23, input: "1", output: "5", cache_read: "0.1"}
-"""
-)
-question = Request(
-    provider="anthropic",
-    model="m",
-    messages=[Message(role="user", text="x" * 1000)],
-    max_tokens=1000,
-    origin=Origin(path="loop[0]/draft"),
-)
-# 1 000 bytes + 32 for the message at 1 USD and 1 000 tokens of output at 5 USD per million
-bound = Amount(nanousd=1032 * 1000 + 1000 * 5000, tokens=2032, calls=1)
-# 1 000 tokens in at 1 USD and 200 out at 5 USD per million
-cost = Amount(nanousd=2_000_000, tokens=1200, calls=1)
 outage = ServerFailed("boom")
-
-
-class World:
-    """One client with everything around it, and one way to call it."""
-
-    def __init__(
-        self,
-        *lines: Any,
-        limits: Limits | None = None,
-        retry: RetryPolicy | None = None,
-        budget: Budget | None = None,
-        billable: bool = True,
-        auto: bool = True,
-    ) -> None:
-        self.clock = ManualClock(auto=auto)
-        self.provider = ScriptedProvider(lines, billable=billable)
-        self.log = MemoryCallLog("loop[0]/draft")
-        self.ledger = Ledger(budget)
-        self.cache = MemoryCallCache()
-        self.events: list[Event] = []
-        self.retry = retry or RetryPolicy(jitter=False)
-        self.sink = RunEvents(run_id="r1", clock=self.clock, listener=self.events.append)
-        self.client = LlmClient(
-            providers={"anthropic": self.provider},
-            clock=self.clock,
-            rng=random.Random(1),
-            prices=prices,
-            limits=limits,
-            cache=self.cache,
-            sink=self.sink,
-        )
-
-    async def call(
-        self,
-        request: Request = question,
-        *,
-        deadline: float | None = None,
-        cache: CachePolicy = "off",
-    ) -> Reply:
-        return await self.client.call(
-            request,
-            log=self.log,
-            ledger=self.ledger,
-            retry=self.retry,
-            deadline=deadline,
-            cache=cache,
-        )
-
-    def kinds(self) -> list[str]:
-        return [event.kind for event in self.events]
-
-
-def run(work: Coroutine[Any, Any, Value]) -> Value:
-    return asyncio.run(work)
 
 
 def failure_of(world: World, request: Request = question, **how: Any) -> ProviderError:
@@ -527,12 +451,15 @@ def test_no_more_calls_run_at_once_than_connections_are_allowed() -> None:
 def test_requests_and_tokens_per_minute_space_the_calls() -> None:
     by_requests = World(limits=Limits(rpm=2))
     by_tokens = World(answer(), limits=Limits(tpm=3000))
+    starts: list[list[float]] = []
     for world in (by_requests, by_tokens):
+        starts.append([])
         for _ in range(3):
             run(world.call())
-    assert by_requests.clock.sleeps == [30.0]
+            starts[-1].append(world.clock.monotonic())
+    assert starts[0] == [0.0, 0.0, pytest.approx(30.0)]
     # 50 per second; 2 032 are taken and 832 given back: the second call lacks 232, the third 1 200
-    assert by_tokens.clock.sleeps == pytest.approx([4.64, 24.0])
+    assert starts[1] == [0.0, pytest.approx(4.64), pytest.approx(28.64)]
 
 
 def test_a_cancelled_wait_for_tokens_frees_the_slot() -> None:

@@ -243,18 +243,39 @@ def test_waiting_for_a_probe_ends_with_the_probe() -> None:
     asyncio.run(run())
 
 
+def wait_for(bucket: TokenBucket, amount: float) -> float:
+    """Seconds until ``amount``, taken now, may be used."""
+    return round(bucket.wait_s(bucket.take(amount)), 9)
+
+
 def test_a_bucket_lets_a_minute_of_calls_through_and_then_spaces_them() -> None:
     clock = ManualClock()
     bucket = TokenBucket(clock, per_minute=60)
-    assert [bucket.take(1) for _ in range(61)] == [0.0] * 60 + [1.0]
-    assert bucket.take(2) == 3.0
+    assert [wait_for(bucket, 1) for _ in range(61)] == [0.0] * 60 + [1.0]
+    assert wait_for(bucket, 2) == 3.0
     clock.tick(10)
-    assert bucket.take(7) == 0.0
-    assert bucket.take(1) == 1.0
+    assert wait_for(bucket, 7) == 0.0
+    assert wait_for(bucket, 1) == 1.0
     bucket.correct(6)
-    assert bucket.take(5) == 0.0
+    assert wait_for(bucket, 5) == 0.0
     clock.tick(3600)
-    assert bucket.take(61) == 1.0
+    assert wait_for(bucket, 61) == 1.0
+
+
+def test_what_is_given_back_shortens_the_waits_of_those_behind() -> None:
+    bucket = TokenBucket(ManualClock(), per_minute=60)
+    dues = [bucket.take(60), bucket.take(30), bucket.take(10)]
+    assert [bucket.wait_s(due) for due in dues] == [0.0, 30.0, 40.0]
+    bucket.correct(35)
+    assert [bucket.wait_s(due) for due in dues] == [0.0, 0.0, 5.0]
+
+
+def test_a_bucket_is_lowered_by_whoever_else_counts_and_never_raised() -> None:
+    clock = ManualClock()
+    bucket = TokenBucket(clock, per_minute=60)
+    bucket.lower(2)
+    bucket.lower(50)
+    assert [wait_for(bucket, 1) for _ in range(3)] == [0.0, 0.0, 1.0]
 
 
 async def fill(limiter: AdaptiveLimiter, count: int) -> list[Slot]:

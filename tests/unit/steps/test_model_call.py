@@ -8,7 +8,7 @@ import pytest
 
 from pipex_core.errors import ExpressionError, InvalidReply, StepError
 from pipex_core.expressions.values import undefined
-from pipex_core.llm.attempt import CallWarning
+from pipex_core.llm.purse import CallWarning
 from pipex_core.llm.structured import json_of
 from pipex_core.steps.contract import Outcome
 from pipex_core.steps.prompts import prompt_text
