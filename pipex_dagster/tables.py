@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from pipex_core.evals.caselines import Text
 from pipex_core.evals.suite import Suite, hashes_by_id
-from pipex_core.evals.suitefile import Text, dump_lines, read_file
+from pipex_core.evals.suitefile import dump_lines, read_file
 from pipex_core.evals.summary import MetricSummary, Summary
 from pipex_core.jsonvalue import Json, canonical, parse
 

@@ -7,10 +7,11 @@ from typing import Any
 from pipex_core.app import wiring
 from pipex_core.app.files import head_name, located, read_bytes, read_list, suite_place
 from pipex_core.errors import ConfigError, ExpressionError, SpecError
+from pipex_core.evals.caselines import Text
 from pipex_core.evals.gatefile import Gate, gate_of
 from pipex_core.evals.interchange import Imported, import_records
 from pipex_core.evals.suite import Suite, hashes
-from pipex_core.evals.suitefile import Text, dump_directory, read_directory, read_file
+from pipex_core.evals.suitefile import dump_directory, read_directory, read_file
 from pipex_core.evals.versions import Lock, load as load_version, read_lock
 from pipex_core.expressions.reading import checked
 from pipex_core.jsonvalue import Json

@@ -6,39 +6,33 @@ Reading takes texts and names, never paths: files are opened elsewhere.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, Final, TypeAlias
 
 from pipex_core.errors import Problem, SpecError
+from pipex_core.evals.caselines import (
+    Text,
+    case_of_line,
+    case_too_large,
+    max_case_bytes,
+    max_cases,
+    problems_of_line,
+    syntax_finding,
+)
 from pipex_core.evals.jsonplaces import source_of_json
 from pipex_core.evals.suite import Case, Suite
 from pipex_core.evals.suiteshape import case_data, read_case, read_suite_fields, suite_data
-from pipex_core.jsonvalue import Json, parse
+from pipex_core.jsonvalue import Json, compact, parse
 from pipex_core.spec.model import Finding, SourceMap
-from pipex_core.spec.yaml_text import read_yaml
+from pipex_core.spec.yaml_text import max_nodes, read_yaml
 from pipex_core.spec.yaml_writing import write_yaml
 
 Source: TypeAlias = Callable[[], SourceMap]
 
-max_cases: Final = 1_000_000
-max_case_bytes: Final = 16 * 1024 * 1024
-_max_yaml_nodes: Final = 50_000_000
 _max_yaml_bytes: Final = 1 << 30
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
-    """One text with the name that messages use.
-
-    Attributes:
-        file: Path as the user gave it; its stem names a suite without id.
-    """
-
-    file: str
-    text: str | bytes
 
 
 def read_directory(suite: Text, cases: Text) -> Suite:
@@ -82,7 +76,7 @@ def read_file(text: Text) -> Suite:
         raise SpecError(problems)
     head, data, at = _split(document)
     fields, findings = read_suite_fields(head, default_id=name.stem)
-    cases, more = _cases_of_list(data, at)
+    cases, more = _cases_of_list(data, at, could_be_large=len(text.text) > max_case_bytes)
     problems += _placed((*findings, *more), source, text.file)
     return _suite(fields, cases, location=text.file, problems=problems)
 
@@ -162,7 +156,9 @@ def _split(document: Json) -> tuple[Json, Json, str]:
     return head, document.get(at, []), at
 
 
-def _cases_of_list(data: Json, at: str) -> tuple[Sequence[Case], Sequence[Finding]]:
+def _cases_of_list(
+    data: Json, at: str, *, could_be_large: bool
+) -> tuple[Sequence[Case], Sequence[Finding]]:
     if not isinstance(data, list):
         return (), [Finding(code="wrong_type", message=f"{at}: a list is needed", path=at)]
     if len(data) > max_cases:
@@ -173,6 +169,9 @@ def _cases_of_list(data: Json, at: str) -> tuple[Sequence[Case], Sequence[Findin
     first: dict[str, str] = {}
     for index, item in enumerate(data):
         path = f"{at}[{index}]"
+        if could_be_large and len(compact(item).encode("utf-8", "replace")) > max_case_bytes:
+            findings.append(case_too_large(path))
+            continue
         case, wrong = read_case(item, path=path)
         findings += wrong
         if case is None:
@@ -195,43 +194,15 @@ def _cases_of_lines(text: Text, problems: list[Problem]) -> Sequence[Case]:
     for number, line in enumerate(lines, 1):
         if not line or line.isspace():
             continue
-        case, wrong = _case_of_line(line)
+        case, wrong = case_of_line(line)
         if case is not None:
             cases.append(case)
             if first.setdefault(case.id, number) != number:
                 message = f"the id {case.id!r} is already used in line {first[case.id]}"
                 wrong = [Finding(code="duplicate_id", message=message, path="id")]
         if wrong:
-            problems += _problems_of_line(wrong, line, file=text.file, number=number)
+            problems += problems_of_line(wrong, line, file=text.file, number=number)
     return cases
-
-
-def _case_of_line(line: str) -> tuple[Case | None, Sequence[Finding]]:
-    if len(line) > max_case_bytes // 4 and len(line.encode("utf-8", "replace")) > max_case_bytes:
-        return None, [Finding(code="too_large", message="the case is larger than 16 MB")]
-    try:
-        data = parse(line)
-    except ValueError as exc:
-        return None, [_syntax(exc)]
-    return read_case(data, path="")
-
-
-def _syntax(exc: ValueError) -> Finding:
-    if isinstance(exc, json.JSONDecodeError):
-        return Finding(code="json_syntax", message=f"not JSON: {exc.msg}", position=exc.pos)
-    code = "too_large" if str(exc).startswith("nesting") else "json_syntax"
-    return Finding(code=code, message=f"not a JSON value as pipex reads it: {exc}")
-
-
-def _problems_of_line(
-    findings: Iterable[Finding], line: str, *, file: str, number: int
-) -> Iterator[Problem]:
-    source = SourceMap(file=file)
-    if any(finding.path for finding in findings):
-        source = source_of_json(line, file=file)
-    for finding in findings:
-        problem = source.problem(finding)
-        yield replace(problem, line=number, column=problem.column + finding.position)
 
 
 def _placed(findings: Sequence[Finding], source: Source, file: str) -> list[Problem]:
@@ -251,7 +222,7 @@ def _document(text: Text, problems: list[Problem]) -> tuple[Json, Source]:
     try:
         return parse(found), partial(source_of_json, found, file=text.file)
     except ValueError as exc:
-        finding = _syntax(exc)
+        finding = syntax_finding(exc)
         line = found.count("\n", 0, finding.position) + 1
         column = finding.position - found.rfind("\n", 0, finding.position)
         problems.append(replace(nothing().problem(finding), line=line, column=column))
@@ -260,7 +231,8 @@ def _document(text: Text, problems: list[Problem]) -> tuple[Json, Source]:
 
 def _yaml_document(text: str, file: str, problems: list[Problem]) -> tuple[Json, Source]:
     try:
-        document = read_yaml(text, file, limit=_max_yaml_nodes, size=_max_yaml_bytes)
+        # No text has more nodes than characters, so aliases can add no more than the file is large.
+        document = read_yaml(text, file, limit=max(max_nodes, len(text)), size=_max_yaml_bytes)
     except SpecError as exc:
         problems += exc.problems
         return None, partial(SourceMap, file=file)

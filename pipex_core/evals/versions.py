@@ -14,9 +14,10 @@ from typing import Any, Final, Literal
 import pyarrow as pa
 
 from pipex_core.errors import ConfigError, Problem, SpecError, StoreError
+from pipex_core.evals.caselines import Text
 from pipex_core.evals.suite import Suite, hashes_by_id, suite_digest
 from pipex_core.evals.suitediff import diff_suites
-from pipex_core.evals.suitefile import Text, dump_directory, dump_lines, read_directory
+from pipex_core.evals.suitefile import dump_directory, dump_lines, read_directory
 from pipex_core.jsonvalue import Json, compact, digest_bytes, parse
 from pipex_core.ports import BlobStore
 

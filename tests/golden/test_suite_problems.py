@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipex_core.errors import SpecError
-from pipex_core.evals.suitefile import Text, read_directory, read_file
+from pipex_core.evals.caselines import Text
+from pipex_core.evals.suitefile import read_directory, read_file
 
 folder = Path(__file__).parent / "suite_problems"
 

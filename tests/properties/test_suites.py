@@ -1,5 +1,6 @@
 """What holds for every suite: forms, hashes, diffs, samples."""
 
+import io
 import json
 from dataclasses import replace
 from typing import Any
@@ -7,12 +8,12 @@ from typing import Any
 from hypothesis import given, settings, strategies as st
 
 from pipex_core.errors import Problem, SpecError
+from pipex_core.evals.caselines import Text, stream_lines
 from pipex_core.evals.curate import sample
 from pipex_core.evals.jsonplaces import source_of_json
 from pipex_core.evals.suite import Case, Suite, SuiteDefaults, hashes, suite_digest
 from pipex_core.evals.suitediff import diff_from_json, diff_suites
 from pipex_core.evals.suitefile import (
-    Text,
     dump_directory,
     dump_json,
     dump_lines,
@@ -21,6 +22,7 @@ from pipex_core.evals.suitefile import (
     read_file,
 )
 from pipex_core.evals.suitepatch import apply_diff
+from pipex_core.evals.suitetable import dump_table, read_table
 
 texts = st.text(max_size=12)
 scalars = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False) | texts  # fmt: skip
@@ -107,10 +109,14 @@ def test_every_form_reads_back_as_the_same_suite(suite: Suite) -> None:
         ),
         read_file(Text(file="s.json", text=dump_json(suite))),
         read_file(Text(file="s.yaml", text=dump_yaml(suite))),
+        read_table(Text(file="s.parquet", text=dump_table(suite))),
     ]
     assert all(form == suite for form in forms)
     assert {suite_digest(form) for form in forms} == {suite_digest(suite)}
     assert dump_directory(forms[0]) == texts_of
+    assert dump_table(forms[-1]) == dump_table(suite)
+    lines = io.BytesIO(texts_of["cases.jsonl"].encode())
+    assert tuple(stream_lines(lines, file="s")) == suite.cases
     assert read_file(Text(file="s.jsonl", text=dump_lines(suite.cases))).cases == suite.cases
 
 

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from pipex_core.errors import SpecError
-from pipex_core.evals import suitefile
+from pipex_core.evals.caselines import Text, max_case_bytes, max_cases
 from pipex_core.evals.suite import Case, Suite, SuiteDefaults, suite_digest
 from pipex_core.evals.suitefile import (
-    Text,
     dump_directory,
     dump_json,
     dump_lines,
@@ -283,18 +282,33 @@ def test_a_broken_line_does_not_hide_the_others(line: str, code: str, column: in
 
 
 def test_a_case_of_more_than_16_megabytes_is_refused() -> None:
-    huge = lines({"id": "a", "input": "x" * suitefile.max_case_bytes})
+    huge = lines({"id": "a", "input": "x" * max_case_bytes})
     assert problems_of(read_file, huge) == [("x.jsonl", 1, 1, "too_large")]
-    wide = lines({"id": "a", "input": "x" * (suitefile.max_case_bytes // 2)})
+    wide = lines({"id": "a", "input": "x" * (max_case_bytes // 2)})
     assert len(read_file(wide).cases) == 1
+    listed = '{"cases": [' + huge.text.strip() + ', {"id": "b", "input": "y"}]}'  # type: ignore[operator]  # made as text
+    assert problems_of(read_file, Text(file="x.json", text=listed)) == [
+        ("x.json", 1, 12, "too_large")
+    ]
+
+
+def test_aliases_may_not_make_a_suite_much_larger_than_its_file() -> None:
+    bomb = "x-0: &a0 [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]\n"
+    for n in range(1, 9):
+        bomb += f"x-{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n"
+    found = problems_of(read_file, Text(file="x.yaml", text=f"{bomb}cases: []\n"))
+    assert found[0][3] == "too_large"
+    assert len(bomb) < 1_000
+    many = "".join(f"- {{id: c{i}, input: x, tags: [a, b]}}\n" for i in range(25_000))
+    assert len(read_file(Text(file="x.yaml", text=f"cases:\n{many}")).cases) == 25_000
 
 
 def test_more_than_a_million_cases_are_refused() -> None:
-    listed = '{"cases": [' + "0," * suitefile.max_cases + "0]}"
+    listed = '{"cases": [' + "0," * max_cases + "0]}"
     assert problems_of(read_file, Text(file="x.json", text=listed)) == [
         ("x.json", 1, 1, "too_large")
     ]
-    many = Text(file="x.jsonl", text="\n" * (suitefile.max_cases + 1))
+    many = Text(file="x.jsonl", text="\n" * (max_cases + 1))
     assert problems_of(read_file, many) == [("x.jsonl", 0, 0, "too_large")]
 
 
