@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 from pipex_core.engine.blocks import Below
-from pipex_core.engine.records import StepRecord
+from pipex_core.engine.encoding import Encoded
+from pipex_core.engine.execution import Execution
+from pipex_core.engine.records import StepRecord, error_json
 from pipex_core.engine.recovery import Action, SkipStep, strategy_of
 from pipex_core.errors import ErrorRecord, StepError
-from pipex_core.jsonvalue import check_schema
+from pipex_core.jsonvalue import Json, canonical_bytes, check_schema
 from pipex_core.spec.model import StepSpec
 from pipex_core.steps.blocks import with_sessions
 from pipex_core.steps.contract import Outcome
@@ -75,6 +77,39 @@ def without_exchange(record: StepRecord, path: str) -> StepRecord:
     if not record.said:
         return record
     return replace(record, said=tuple(one for one in record.said if one.turns[-1].step != path))
+
+
+async def journalled(
+    record: StepRecord, execution: Execution, *, unit: str, attempt: int
+) -> StepRecord:
+    """The record once it is durable.
+
+    Raises:
+        StoreError: It cannot be kept.
+    """
+    journal, faults = execution.journal, execution.services.faults
+    if execution.transaction is not None:
+        for said in execution.transaction.said():
+            journal.append_soon(said)
+    encoded = Encoded(canonical_bytes(record.stored()))
+    end: dict[str, Json] = {
+        "t": "unit_end",
+        "unit": unit,
+        "attempt": attempt,
+        "status": record.status,
+        "error": error_json(record.error),
+        **await journal.encoded_field("result", encoded),
+    }
+    if record.status == "failed" and not record.ends_run:
+        end["final"] = True
+    faults.hit("engine.before_unit_end")
+    if execution.is_nested:
+        # Whoever is around it waits, and its own end stands behind this one.
+        journal.append_soon(end)
+    else:
+        await journal.append(end)
+    faults.hit("engine.after_unit_end")
+    return replace(record, encoded=encoded)
 
 
 def check_output(step: StepSpec, outcome: Outcome) -> None:

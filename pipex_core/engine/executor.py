@@ -12,18 +12,18 @@ from functools import partial
 
 from pipex_core.engine.asking import Asking
 from pipex_core.engine.blocks import Below, block_of
-from pipex_core.engine.encoding import Encoded
 from pipex_core.engine.ending import (
     check_output,
     ended_below,
     failed,
+    journalled,
     record_of,
     without_exchange,
 )
 from pipex_core.engine.execution import Execution
 from pipex_core.engine.fold import Unit
 from pipex_core.engine.nested import run_child
-from pipex_core.engine.records import StepRecord, error_json, file_text, skipped
+from pipex_core.engine.records import StepRecord, file_text, skipped
 from pipex_core.engine.recovery import (
     FailPipeline,
     Failure,
@@ -40,7 +40,7 @@ from pipex_core.errors import PipexError, ProviderError, StepError, StoreError
 from pipex_core.expressions.evaluate import evaluate
 from pipex_core.expressions.template import render
 from pipex_core.expressions.values import to_text, truth
-from pipex_core.jsonvalue import Json, canonical_bytes, compact
+from pipex_core.jsonvalue import compact
 from pipex_core.llm.cost import Amount
 from pipex_core.ports import Workspace
 from pipex_core.spec.model import StepShape, StepSpec
@@ -97,6 +97,7 @@ class _Run:
     async def record(self) -> StepRecord:
         """The step's record, journalled."""
         self._started = self._clock.monotonic()
+        self._warn_of_commands()
         self._execution.sink.emit("step_started", step=self._path, data={"type": self._step.type})
         try:
             self._execution.count_step()
@@ -340,43 +341,21 @@ class _Run:
 
     async def _journalled(self, record: StepRecord) -> StepRecord:
         """The record once it is durable, or the record of why it cannot be."""
-        journal = self._execution.journal
+        execution = self._execution
         try:
-            self._note_undo(record)
-            encoded = Encoded(canonical_bytes(record.stored()))
-            record = replace(record, encoded=encoded)
-            end: dict[str, Json] = {
-                "t": "unit_end",
-                "unit": self._unit,
-                "attempt": self._attempt,
-                "status": record.status,
-                "error": error_json(record.error),
-                **await journal.encoded_field("result", encoded),
-            }
-            if record.status == "failed" and not record.ends_run:
-                end["final"] = True
-            self._execution.services.faults.hit("engine.before_unit_end")
-            if self._execution.is_nested:
-                # Whoever is around it waits, and its own end stands behind this one.
-                journal.append_soon(end)
-            else:
-                await journal.append(end)
-            self._execution.services.faults.hit("engine.after_unit_end")
+            if execution.transaction is not None:
+                view = self._view.with_records([record])
+                place = {"path": self._path, "unit": self._unit}
+                execution.transaction.ended(self._step, record, execution.plan, view, **place)
+            return await journalled(record, execution, unit=self._unit, attempt=self._attempt)
         except StoreError as error:
             return self._failed(error, Outcome())
-        return record
 
-    def _note_undo(self, record: StepRecord) -> None:
-        """Keep how the step is undone, before anybody builds on its end."""
-        transaction = self._execution.transaction
-        if transaction is None:
-            return
-        if self._step.blocks.get("rollback") and record.status != "skipped" and not record.ends_run:
-            view = self._view.with_records([record])
-            plan = self._execution.plan
-            transaction.keep_rollback(self._step, self._path, self._unit, plan, view)
-        for said in transaction.said():
-            self._execution.journal.append_soon(said)
+    def _warn_of_commands(self) -> None:
+        allowed = self._options.values.get("allowed_tools") or ()
+        if self._execution.transaction is not None and "Bash" in allowed:
+            message = f"{self._path} may run commands, which no transaction can undo"
+            self._warn("irreversible_step", message)
 
     # -- small things
 

@@ -50,71 +50,73 @@ class GuardedWorkspace:
     """A ``Workspace`` over another one that tells ``keep`` what is about to change.
 
     Args:
-        inner: Where the files are.
+        workspace: Where the files are.
         keep: Makes an undo action durable; the change is made once it returns.
         images: Where contents are kept.
-        folder: Path of ``inner`` below the run's whole workspace, with a slash at its end, or empty.
+        folder: Path of it below the run's whole workspace, with a slash at its end, or empty.
     """
 
-    def __init__(self, inner: Workspace, *, keep: Keep, images: Images, folder: str = "") -> None:
-        self._inner = inner
+    def __init__(
+        self, workspace: Workspace, *, keep: Keep, images: Images, folder: str = ""
+    ) -> None:
+        self._workspace = workspace
         self._keep = keep
         self._images = images
         self._folder = folder
 
     def read_text(self, path: str, *, encoding: str = "utf-8", max_bytes: int | None = None) -> str:
-        return self._inner.read_text(path, encoding=encoding, max_bytes=max_bytes)
+        return self._workspace.read_text(path, encoding=encoding, max_bytes=max_bytes)
 
     def read_bytes(self, path: str, *, max_bytes: int | None = None) -> bytes:
-        return self._inner.read_bytes(path, max_bytes=max_bytes)
+        return self._workspace.read_bytes(path, max_bytes=max_bytes)
 
     def write_output(self, path: str, text: str) -> str:
-        return self._inner.write_output(path, text)
+        return self._workspace.write_output(path, text)
 
     def write(self, path: str, data: bytes) -> str:
         self._before([path])
-        return self._inner.write(path, data)
+        return self._workspace.write(path, data)
 
     def stat(self, path: str) -> FileEntry | None:
-        return self._inner.stat(path)
+        return self._workspace.stat(path)
 
     def list(self, path: str = ".", *, recursive: bool = False) -> Sequence[FileEntry]:
-        return self._inner.list(path, recursive=recursive)
+        return self._workspace.list(path, recursive=recursive)
 
     def delete(self, path: str) -> Sequence[str]:
         self._before([path])
-        return self._inner.delete(path)
+        return self._workspace.delete(path)
 
     def copy(self, source: str, destination: str) -> Sequence[str]:
         self._before(self._targets(source, destination))
-        return self._inner.copy(source, destination)
+        return self._workspace.copy(source, destination)
 
     def move(self, source: str, destination: str) -> Sequence[str]:
         self._before([source, destination])
-        return self._inner.move(source, destination)
+        return self._workspace.move(source, destination)
 
     def narrowed(self, path: str) -> "GuardedWorkspace":
         inside = posixpath.normpath(path)
         folder = self._folder if inside == "." else f"{self._whole(inside)}/"
-        if self._inner.stat(path) is None:
+        if self._workspace.stat(path) is None:
             # It will be made, and is gone again after an undo when nothing is left in it.
             self._note([self._image(f"{inside}/.", None)])
         return GuardedWorkspace(
-            self._inner.narrowed(path), keep=self._keep, images=self._images, folder=folder
+            self._workspace.narrowed(path), keep=self._keep, images=self._images, folder=folder
         )
 
     def folder(self) -> AbstractContextManager[int]:
-        return self._inner.folder()
+        return self._workspace.folder()
 
     def recount(self) -> None:
-        self._inner.recount()
+        self._workspace.recount()
 
     def _targets(self, source: str, destination: str) -> Iterable[str]:
         """The files that a copy replaces or makes; a folder is copied into what is there."""
-        found = self._inner.stat(source)
+        found = self._workspace.stat(source)
         if found is None or not found.is_folder:
             return [destination]
-        files = [e.path for e in self._inner.list(source, recursive=True) if not e.is_folder]
+        files = [e.path for e in self._workspace.list(source, recursive=True) if not e.is_folder]
         origin = posixpath.normpath(source)
         inside = [posixpath.relpath(file, origin) for file in files]
         return [posixpath.join(destination, file) for file in inside]
@@ -128,10 +130,10 @@ class GuardedWorkspace:
 
     def _images_of(self, path: str) -> Sequence[Json]:
         inside = posixpath.normpath(path)
-        found = self._inner.stat(path)
+        found = self._workspace.stat(path)
         if found is None or not found.is_folder:
             return [self._image(inside, found)]
-        below = self._inner.list(path, recursive=True)
+        below = self._workspace.list(path, recursive=True)
         return [self._image(entry.path, entry) for entry in (found, *below)]
 
     def _image(self, path: str, found: FileEntry | None) -> Json:
@@ -141,7 +143,7 @@ class GuardedWorkspace:
             return {"path": whole, "was": "absent", "made": [*self._missing_above(path)]}
         if found.is_folder:
             return {"path": whole, "was": "folder"}
-        data = self._inner.read_bytes(path, max_bytes=largest_kept_bytes)
+        data = self._workspace.read_bytes(path, max_bytes=largest_kept_bytes)
         return {"path": whole, "was": "file", "sha256": self._images.keep(data)}
 
     def _whole(self, path: str) -> str:
@@ -150,7 +152,7 @@ class GuardedWorkspace:
     def _missing_above(self, path: str) -> Iterable[str]:
         """Folders around a path that will be made with it, the innermost first."""
         folder = posixpath.dirname(path)
-        while folder and folder != "/" and self._inner.stat(folder) is None:
+        while folder and folder != "/" and self._workspace.stat(folder) is None:
             yield self._whole(folder)
             folder = posixpath.dirname(folder)
 

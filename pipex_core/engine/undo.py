@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pipex_core.engine.guarded import GuardedWorkspace, Images
+from pipex_core.engine.records import StepRecord
 from pipex_core.engine.transactions import TransactionState
 from pipex_core.engine.view import View
 from pipex_core.errors import StepError
@@ -91,14 +92,18 @@ class Transaction:
                 data = self.blobs.get(f"{self.folder}{index:06d}.json")
                 yield index, parse(data.decode("utf-8", "surrogatepass"))
 
-    def keep_rollback(self, step: StepSpec, path: str, unit: str, plan: Plan, view: View) -> None:
-        """Note that a step which is about to be finished has steps that undo it.
+    def ended(
+        self, step: StepSpec, record: StepRecord, plan: Plan, view: View, *, path: str, unit: str
+    ) -> None:
+        """Note how a step is undone that is about to be finished, if it has a ``rollback`` list.
 
-        They will see ``view``, which has the record of the step.
+        The list is to see ``view``, which has the record of the step.
 
         Raises:
             StoreError: It cannot be kept.
         """
+        if not step.blocks.get("rollback") or record.status == "skipped" or record.ends_run:
+            return
         if plan not in self.plans:
             self.plans.append(plan)
         seen = {name: getattr(view, name) for name in _seen}

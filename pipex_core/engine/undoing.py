@@ -137,6 +137,8 @@ class _Undoing:
             else:
                 await self._done(index, action)
         self._say()
+        if is_whole and not self._transaction.state.failed:
+            await asyncio.to_thread(self._transaction.forget)
 
     async def half_finished(self) -> None:
         """Undo what steps did that had not ended when the process died; they start over."""
