@@ -4,17 +4,17 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import lru_cache
 from typing import Any, cast
 
+from pipex_core import schemas
 from pipex_core.errors import Problem, SpecError
 
 Json = Any  # None, bool, int, float, str, list or dict with string keys, nested
 
 max_depth = 64
 plain_floats = 1e16  # from here on Python writes an exponent
-max_message = 300  # characters of a schema problem; longer ones quote a whole document
 
 _encode_plain = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
@@ -130,20 +130,22 @@ def check_schema(data: Json, schema: Json) -> list[tuple[str, str]]:
     schema only. A missing property is reported at the object that lacks it.
 
     Raises:
-        SpecError: ``invalid_schema``, the schema itself is wrong.
+        SpecError: ``invalid_schema``, the schema itself is wrong; see ``require_schema``.
     """
     find = _finder(_schema_text(schema))
     try:
         return find(data)
     except RecursionError as exc:
-        raise _invalid("it refers to itself without an end, or the data nests too deeply") from exc
+        reason = "it refers to itself without an end, or the data nests too deeply"
+        raise SpecError([_invalid(reason)]) from exc
 
 
 def require_schema(schema: Json) -> None:
     """Return when ``check_schema`` can use the schema.
 
     Raises:
-        SpecError: ``invalid_schema``, with the place and the reason.
+        SpecError: ``invalid_schema``, once for each place that is wrong; the ``path`` of a problem is
+            the JSON Pointer of the place in the schema.
     """
     _finder(_schema_text(schema))
 
@@ -152,88 +154,31 @@ def _schema_text(schema: Json) -> str:
     try:
         return canonical(schema)
     except (TypeError, ValueError) as exc:
-        raise _invalid(str(exc)) from exc
+        raise SpecError([_invalid(str(exc))]) from exc
 
 
 @lru_cache(maxsize=256)
 def _finder(text: str) -> Callable[[Json], list[tuple[str, str]]]:
     """What finds the problems of data under the schema of that text; most schemas are used often."""
-    # jsonschema takes a tenth of a second to import, and most commands check no schema.
-    from jsonschema import Draft202012Validator, SchemaError
-    from referencing import Registry
-
     schema = json.loads(text)
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as exc:
-        raise _invalid(_shortened(exc.message), _pointer(exc.absolute_path)) from exc
-    _look_up_references(schema)
-    # A registry without a retriever: nothing is ever fetched.
-    validator = Draft202012Validator(schema, registry=Registry())
+    wrong = schemas.faults(schema)
+    if wrong:
+        raise SpecError([_invalid(fault.reason, fault.pointer) for fault in wrong])
+    validator = schemas.validator(schema)
 
     def find(data: Json) -> list[tuple[str, str]]:
         return sorted(
-            (_pointer(error.absolute_path), _shortened(error.message))
+            (schemas.pointer(error.absolute_path), schemas.shortened(error.message))
             for error in validator.iter_errors(data)
         )
 
     return find
 
 
-def _look_up_references(schema: Json) -> None:
-    """Refuse a schema with a reference that leads out of it, also where no data would follow it.
-
-    On the way every subschema is spelled out as the validator needs it.
-    """
-    from referencing import Registry
-    from referencing.exceptions import Unresolvable
-    from referencing.jsonschema import DRAFT202012
-
-    root = DRAFT202012.create_resource(schema)
-    nothing_else: Registry[Json] = Registry()
-    todo = [(root, nothing_else.resolver_with_root(root))]
-    seen: set[int] = set()
-    while todo:
-        resource, resolver = todo.pop()
-        contents = resource.contents
-        if not isinstance(contents, dict) or id(contents) in seen:
-            continue
-        seen.add(id(contents))
-        _spell_out(contents)
-        try:
-            found = [resolver.lookup(contents[w]) for w in ("$ref", "$dynamicRef") if w in contents]
-        except Unresolvable as exc:
-            raise _invalid(f"{exc.ref!r} leads to nothing within the schema") from exc
-        # What a reference leads to may stand where no keyword would lead.
-        todo.extend((DRAFT202012.create_resource(end.contents), end.resolver) for end in found)
-        todo.extend((inner, resolver.in_subresource(inner)) for inner in resource.subresources())
-
-
-def _spell_out(schema: dict[str, Json]) -> None:
-    """Write ``false`` as ``{"not": {}}``, since jsonschema 4.26 reports a bare one at its parent."""
-    for word in ("properties", "patternProperties"):
-        for name, inner in schema.get(word, {}).items():
-            if inner is False:
-                schema[word][name] = {"not": {}}
-    if "prefixItems" in schema:
-        schema["prefixItems"] = [
-            {"not": {}} if inner is False else inner for inner in schema["prefixItems"]
-        ]
-
-
-def _invalid(reason: str, pointer: str = "") -> SpecError:
+def _invalid(reason: str, pointer: str = "") -> Problem:
     place = f" at {pointer}" if pointer else ""
     message = f"the JSON Schema is wrong{place}: {reason}"
-    return SpecError([Problem(code="invalid_schema", message=message)])
-
-
-def _pointer(path: Iterable[str | int]) -> str:
-    """A JSON Pointer (RFC 6901); empty for the whole document."""
-    return "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in path)
-
-
-def _shortened(message: str) -> str:
-    return message if len(message) <= max_message else message[: max_message - 3] + "..."
+    return Problem(code="invalid_schema", message=message, path=pointer)
 
 
 def _refuse_constant(word: str) -> None:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from pipex_core.expressions.paths import join_path
 from pipex_core.jsonvalue import Json, type_name
 from pipex_core.registry import nearest
-from pipex_core.spec.model import Finding, join_path
+from pipex_core.spec.model import Finding
 
 
 class Wrong(Exception):

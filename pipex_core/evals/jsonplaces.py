@@ -5,7 +5,8 @@ from bisect import bisect_right
 from json import JSONDecoder
 from typing import Final
 
-from pipex_core.spec.model import SourceMap, join_path
+from pipex_core.expressions.paths import join_path
+from pipex_core.spec.model import SourceMap
 
 _blank: Final = re.compile(r"[ \t\r\n]*")
 _decode: Final = JSONDecoder().raw_decode

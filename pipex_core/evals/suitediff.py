@@ -12,9 +12,9 @@ from typing import Final
 from pipex_core.errors import ConfigError
 from pipex_core.evals.suite import Case, CaseHashes, Suite, hashes_by_id, suite_digest
 from pipex_core.evals.suiteshape import case_data, suite_data
+from pipex_core.expressions.paths import join_path
 from pipex_core.jsonvalue import Json, equal
 from pipex_core.metrics.contract import Need
-from pipex_core.spec.model import join_path
 
 schema_name: Final = "pipex.suite_diff/1"
 input_fields: Final = frozenset({"input", "choices", "attachments", "context"})

@@ -1,9 +1,10 @@
 """Operations of a data transform: which there are, what each needs, and how a list is checked."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
+from pipex_core.expressions.paths import entry
 from pipex_core.expressions.reading import (
     Finding,
     Reading,
@@ -114,12 +115,33 @@ def _read_operation(operation: Json) -> Reading:
         return wrong("wrong_type", f"an operation is a map, got {type_name(operation)}")
     name = operation.get("operation")
     if name is None:
-        return wrong("missing_field", "an operation needs the field 'operation'")
+        return _nameless(operation)
     shape = operation_shapes.get(name) if isinstance(name, str) else None
     if shape is None:
         near = nearest(str(name), operation_shapes)
         return wrong("unknown_operation", f"unknown operation {name!r}", ".operation", near)
     return together((*_read_names(operation, shape), *_read_fields(operation, shape)))
+
+
+def _nameless(operation: Mapping[str, Json]) -> Reading:
+    """An operation that does not say which; a field that nearly says so is pointed at."""
+    missing = wrong("missing_field", "an operation needs the field 'operation'", ".operation")
+    slips = [key for key in operation if key in _named_so or nearest(key, ["operation"])]
+    return together((missing, *(_unknown("an operation", key, ["operation"]) for key in slips)))
+
+
+_named_so: Final = ("op", "name", "type", "kind")
+
+
+def _unknown(owner: str, key: str, known: Collection[str]) -> Reading:
+    finding = Finding(
+        code="unknown_field",
+        message=f"{owner} has no field {key!r}",
+        path=entry(key),
+        severity="warning",
+        suggestion=nearest(key, known) or (None if len(known) > 1 else next(iter(known))),
+    )
+    return Reading(findings=(finding,))
 
 
 def _read_names(operation: Mapping[str, Json], shape: OperationShape) -> Iterator[Reading]:
@@ -129,24 +151,14 @@ def _read_names(operation: Mapping[str, Json], shape: OperationShape) -> Iterato
     given = {shape.aliases.get(key, key) for key in operation}
     for need in shape.needs:
         if need not in given:
-            yield wrong("missing_field", f"{name} needs the field {need!r}")
+            yield wrong("missing_field", f"{name} needs the field {need!r}", entry(need))
     chosen = [one for one in shape.one_of if one in given]
     if shape.one_of and len(chosen) != 1:
         code = "conflicting_fields" if chosen else "missing_field"
         yield wrong(code, f"{name} needs exactly one of {', '.join(shape.one_of)}")
     for key in operation:
         if key not in known:
-            yield Reading(
-                findings=(
-                    Finding(
-                        code="unknown_field",
-                        message=f"{name} has no field {key!r}",
-                        path=f".{key}",
-                        severity="warning",
-                        suggestion=nearest(str(key), known),
-                    ),
-                )
-            )
+            yield _unknown(name, key, known)
 
 
 def _read_fields(operation: Mapping[str, Json], shape: OperationShape) -> Iterator[Reading]:
@@ -158,9 +170,9 @@ def _read_fields(operation: Mapping[str, Json], shape: OperationShape) -> Iterat
         expected = _json_type.get(kind)
         if expected is not None and type_name(value) != expected:
             message = f"{key!r} takes {expected}, got {type_name(value)}"
-            yield wrong("wrong_type", message, f".{key}")
+            yield wrong("wrong_type", message, entry(key))
             continue
-        yield _read_field(name, kind, value, shape).at(f".{key}", in_item=kind != "source")
+        yield _read_field(name, kind, value, shape).at(entry(key), in_item=kind != "source")
 
 
 def _read_field(  # noqa: PLR0911 - one line per kind of field
@@ -181,7 +193,7 @@ def _read_field(  # noqa: PLR0911 - one line per kind of field
             return wrong("out_of_range", f"{name!r} is at least 0, got {value}")
         case "map" if name == "fields":
             return together(
-                read_expression(text).at(f".{key}")
+                read_expression(text).at(entry(key))
                 for key, text in value.items()
                 if isinstance(text, str)
             )

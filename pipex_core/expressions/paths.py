@@ -14,6 +14,17 @@ _segment: Final = re.compile(
     r"""(?:^|\.)(?P<name>[^.\[\]]+)|\[(?P<index>-?[0-9]{1,18})\]|\[(?P<quote>['"])(?P<key>.*?)(?P=quote)\]"""
 )
 _index: Final = re.compile(r"[0-9]{1,18}")
+_plain_key: Final = re.compile(r"""[^.\[\]"'\s]+""")
+
+
+def entry(key: str) -> str:
+    """How the path of a map goes on to an entry: ``.b``, or ``["odd key"]``."""
+    return f".{key}" if _plain_key.fullmatch(key) else f'["{key}"]'
+
+
+def join_path(path: str, key: str) -> str:
+    """The path of a map's entry: ``a.b``, or ``a["odd key"]``."""
+    return path + entry(key) if path else entry(key).removeprefix(".")
 
 
 @lru_cache(maxsize=1024)

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from pipex_core.errors import ExpressionError
 from pipex_core.expressions.evaluate import Evaluation, Mode, Now
+from pipex_core.expressions.paths import entry
 from pipex_core.expressions.reading import Reading, checked, read_expression, together, wrong
 from pipex_core.expressions.scope import Names, Scope
 from pipex_core.expressions.tree import Node
@@ -92,7 +93,7 @@ def read_template(template: Json) -> Reading:
     if isinstance(template, str):
         return _read_text(template)
     if isinstance(template, Mapping):
-        return together(read_template(inner).at(f".{key}") for key, inner in template.items())
+        return together(read_template(inner).at(entry(key)) for key, inner in template.items())
     if isinstance(template, list | tuple):
         return together(
             read_template(inner).at(f"[{place}]") for place, inner in enumerate(template)

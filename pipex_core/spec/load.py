@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from pipex_core.errors import SpecError
+from pipex_core.expressions.paths import join_path
 from pipex_core.jsonvalue import Json, type_name
 from pipex_core.spec.fields import (
     Table,
@@ -29,7 +30,6 @@ from pipex_core.spec.model import (
     SourceMap,
     StepShape,
     StepSpec,
-    join_path,
 )
 from pipex_core.spec.names import steps_in
 from pipex_core.spec.shape import At, ShapeReader, suggestion

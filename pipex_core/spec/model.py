@@ -6,7 +6,6 @@ tables, ``spec.check`` and ``spec.plan`` find references and effects through the
 knows a step type by name, so a plug-in's step is checked like a built-in one.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
@@ -31,15 +30,6 @@ FieldKind = Literal[
 ]
 TypeWord = Literal["str", "int", "num", "bool", "list", "map", "any"]
 Family = Literal["", "claude", "gemini"]
-
-_plain_key: Final = re.compile(r"""[^.\[\]"'\s]+""")
-
-
-def join_path(path: str, key: str) -> str:
-    """The document path of a map's entry: ``a.b``, or ``a["odd key"]``."""
-    if not _plain_key.fullmatch(key):
-        return f'{path}["{key}"]'
-    return f"{path}.{key}" if path else key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
+from pipex_core.expressions.paths import join_path
 from pipex_core.jsonvalue import Json
 from pipex_core.spec import option_fields
-from pipex_core.spec.model import FieldShape, PipelineSpec, StepShape, StepSpec, join_path
+from pipex_core.spec.model import FieldShape, PipelineSpec, StepShape, StepSpec
 
 Layer = Literal[
     "built_in",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipex_core.errors import Severity
+from pipex_core.expressions.paths import join_path
 from pipex_core.jsonvalue import Json, equal, type_name
 from pipex_core.registry import nearest
 from pipex_core.spec.fields import (
@@ -18,7 +19,7 @@ from pipex_core.spec.fields import (
     part_fields,
     value_synonyms,
 )
-from pipex_core.spec.model import FieldShape, Finding, TypeWord, join_path
+from pipex_core.spec.model import FieldShape, Finding, TypeWord
 
 _expected: Final[Mapping[TypeWord, str]] = {
     "str": "text",

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pipex_core.errors import SpecError
 from pipex_core.expressions.operations import read_operations
+from pipex_core.expressions.paths import entry, join_path
 from pipex_core.expressions.reading import (
     Reading,
     Reference,
@@ -22,7 +23,7 @@ from pipex_core.expressions.source import read_source
 from pipex_core.expressions.template import has_template, read_template
 from pipex_core.jsonvalue import Json, require_schema
 from pipex_core.spec.fields import Table, fields_of, part_fields, workflow_fields
-from pipex_core.spec.model import FieldShape, PipelineSpec, StepShape, StepSpec, join_path
+from pipex_core.spec.model import FieldShape, PipelineSpec, StepShape, StepSpec
 
 Sees = Literal["outside", "iteration", "body"]
 
@@ -120,5 +121,20 @@ def _read_schema(schema: Json) -> Reading:
     try:
         require_schema(schema)
     except SpecError as exc:
-        return together(wrong(problem.code, problem.message) for problem in exc.problems)
+        return together(
+            wrong(problem.code, problem.message, _path_of(problem.path, schema))
+            for problem in exc.problems
+        )
     return Reading()
+
+
+def _path_of(pointer: str, value: Json) -> str:
+    """The document path, as far as it goes on from the value, of a place that a JSON Pointer names."""
+    path = ""
+    for word in pointer.split("/")[1:]:
+        key = word.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, list):
+            path, value = f"{path}[{key}]", value[int(key)]
+        else:
+            path, value = path + entry(key), value[key]
+    return path

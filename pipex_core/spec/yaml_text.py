@@ -15,9 +15,10 @@ from typing import Any, Final, TypeAlias
 import yaml
 
 from pipex_core.errors import Problem, SpecError
+from pipex_core.expressions.paths import join_path
 from pipex_core.expressions.values import to_text
 from pipex_core.jsonvalue import Json, max_depth
-from pipex_core.spec.model import Finding, SourceMap, join_path
+from pipex_core.spec.model import Finding, SourceMap
 from pipex_core.spec.yaml_scalars import is_merge_key, read_scalar
 
 max_bytes: Final = 1_000_000

@@ -12,10 +12,10 @@ from pipex_core.jsonvalue import Json
     [
         ("filter", "wrong_type", ""),
         (["filter"], "wrong_type", "[0]"),
-        ([{}], "missing_field", "[0]"),
+        ([{}], "missing_field", "[0].operation"),
         ([{"operation": "filtr"}], "unknown_operation", "[0].operation"),
         ([{"operation": 5}], "unknown_operation", "[0].operation"),
-        ([{"operation": "filter"}], "missing_field", "[0]"),
+        ([{"operation": "filter"}], "missing_field", "[0].condition"),
         ([{"operation": "filter", "condition": "a <"}], "expression_syntax", "[0].condition"),
         ([{"operation": "filter", "condition": {}}], "bad_condition", "[0].condition"),
         ([{"operation": "filter", "condition": "a", "field": 5}], "wrong_type", "[0].field"),
@@ -26,7 +26,7 @@ from pipex_core.jsonvalue import Json
         ([{"operation": "map", "expression": "lenth(a)"}], "unknown_function", "[0].expression"),
         ([{"operation": "map", "fields": {"k": "a +"}}], "expression_syntax", "[0].fields.k"),
         ([{"operation": "aggregate", "function": "weird"}], "unknown_value", "[0].function"),
-        ([{"operation": "join", "right_source": "r"}], "missing_field", "[0]"),
+        ([{"operation": "join", "right_source": "r"}], "missing_field", "[0].join_key"),
         (
             [{"operation": "join", "right_source": "r", "join_key": "k", "join_type": "outer"}],
             "unknown_value",
@@ -36,7 +36,7 @@ from pipex_core.jsonvalue import Json
         ([{"operation": "limit", "count": -1}], "out_of_range", "[0].count"),
         ([{"operation": "limit", "count": True}], "wrong_type", "[0].count"),
         ([{"operation": "select", "fields": "a"}], "wrong_type", "[0].fields"),
-        ([{"operation": "unique"}, {"operation": "group_by"}], "missing_field", "[1]"),
+        ([{"operation": "unique"}, {"operation": "group_by"}], "missing_field", "[1].field"),
     ],
     ids=str,
 )
@@ -55,6 +55,19 @@ def test_near_words_are_suggested() -> None:
         )
     ]
     assert suggestions == ["filter", "count", "field"]
+
+
+@pytest.mark.parametrize("slip", ["operaton", "op", "type"])
+def test_an_operation_without_its_name_points_at_what_nearly_says_it(slip: str) -> None:
+    missing, hint = read_operations([{slip: "filter", "condition": "true"}]).findings
+    assert (missing.code, missing.path) == ("missing_field", "[0].operation")
+    assert (hint.code, hint.path) == ("unknown_field", f"[0].{slip}")
+    assert hint.suggestion == "operation"
+
+
+def test_the_path_of_an_odd_key_is_the_one_that_the_file_has_for_it() -> None:
+    (finding,) = read_operations([{"operation": "map", "fields": {"odd key": "a +"}}]).findings
+    assert finding.path == '[0].fields["odd key"]'
 
 
 def test_an_unknown_field_is_a_warning() -> None:
