@@ -13,6 +13,7 @@ from typing import Final
 from pipex_core.errors import PipexError, Problem, SpecError
 from pipex_core.expressions.reading import Reference
 from pipex_core.expressions.template import has_template
+from pipex_core.jsonvalue import Json
 from pipex_core.registry import nearest
 from pipex_core.spec.fields import fields_of
 from pipex_core.spec.model import (
@@ -153,8 +154,10 @@ class _Check:
         files: _Files,
         chain: tuple[str, ...],
         outer: Names | None = None,
+        functions: Mapping[str, Json] | None = None,
     ) -> None:
         self._spec = spec
+        self._functions = {**(functions or {}), **spec.get("gemini_functions", {})}
         self._shapes = shapes
         self._files = files
         self._chain = chain
@@ -173,7 +176,10 @@ class _Check:
         self.findings += shadowed_names(spec, self._shapes)
         self.findings += self._implied.values()
         implied = {name: InputSpec(name=name, implied=True) for name in self._implied}
-        return replace(spec, steps=steps, inputs={**spec.inputs, **implied})
+        fields = dict(spec.fields)
+        if self._functions:
+            fields["gemini_functions"] = self._functions
+        return replace(spec, steps=steps, fields=fields, inputs={**spec.inputs, **implied})
 
     # -- steps
 
@@ -203,7 +209,7 @@ class _Check:
         }
         for use in uses_of(step, shape):
             self._use(use, seen[use.sees], step.name, step.place)
-        self.findings += own_findings(step, shape, self._spec)
+        self.findings += own_findings(step, shape, self._functions)
         self._placement(step, shape, place)
         blocks = {
             name: self._list(block, self._inside(step, shape, place, siblings, name))
@@ -279,7 +285,10 @@ class _Check:
     def _inline(self, step: StepSpec, child: PipelineSpec) -> PipelineSpec:
         config = step.get("config", {})
         outer = self._names if config.get("inherit_context") is True else None
-        check = _Check(child, self._shapes, self._files, self._chain, outer)
+        # Functions are always shared with the child (section 28).
+        check = _Check(
+            child, self._shapes, self._files, self._chain, outer, functions=self._functions
+        )
         checked = check.pipeline()
         self.findings += check.findings
         return checked

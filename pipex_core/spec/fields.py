@@ -271,68 +271,6 @@ part_fields: Final[Mapping[str, Table]] = {
     },
 }
 
-# Words that people write for one that exists; asked after near misses.
-field_synonyms: Final[Mapping[str, str]] = {
-    "options": "claude_options",
-    "if": "condition",
-    "needs": "depends_on",
-    "requires": "depends_on",
-    "dependencies": "depends_on",
-    "id": "name",
-    "uses": "type",
-    "timeout": "timeout_seconds",
-    "retries": "max_retries",
-    "schema": "output_schema",
-    "output": "output_to_file",
-    "output_file": "output_to_file",
-    "tools": "allowed_tools",
-    "system": "system_prompt",
-    "message": "prompt",
-    "text": "prompt",
-    "vars": "variables",
-    "globals": "global_vars",
-    "parameters": "inputs",
-    "params": "inputs",
-    "file": "path",
-    "concurrency": "max_concurrency",
-    "result": "outputs",
-}
-type_synonyms: Final[Mapping[str, str]] = {
-    "llm": "claude",
-    "prompt": "claude",
-    "anthropic": "claude",
-    "google": "gemini",
-    "set": "set_variable",
-    "transform": "data_transform",
-    "foreach": "for_loop",
-    "for": "for_loop",
-    "loop": "for_loop",
-    "while": "while_loop",
-    "parallel": "parallel_claude",
-    "batch": "claude_batch",
-    "nested": "pipeline",
-    "print": "echo",
-    "log": "echo",
-    "file": "file_ops",
-}
-value_synonyms: Final[Mapping[str, str]] = {
-    "str": "string",
-    "text": "string",
-    "int": "integer",
-    "float": "number",
-    "bool": "boolean",
-    "array": "list",
-    "object": "map",
-    "dict": "map",
-    "parallel": "dag",
-    "serial": "sequential",
-    "ignore": "continue",
-    "skip": "continue",
-    "dev": "development",
-    "prod": "production",
-    "previous": "previous_response",
-}
-
 
 def fields_of(shape: StepShape) -> Table:
     """All fields of a step type: its own ones over those of every step."""

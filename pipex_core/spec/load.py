@@ -10,21 +10,19 @@ from typing import Final
 
 from pipex_core.errors import SpecError
 from pipex_core.expressions.paths import join_path
-from pipex_core.jsonvalue import Json, type_name
+from pipex_core.jsonvalue import Json
+from pipex_core.registry import nearest
+from pipex_core.spec.declared import read_inputs
 from pipex_core.spec.fields import (
     Table,
     fields_of,
-    input_fields,
     step_fields,
-    type_synonyms,
     workflow_config,
     workflow_fields,
 )
-from pipex_core.spec.inputs import fits_type, type_of
 from pipex_core.spec.model import (
     FieldShape,
     Finding,
-    InputSpec,
     PipelineSpec,
     Shapes,
     SourceMap,
@@ -32,12 +30,20 @@ from pipex_core.spec.model import (
     StepSpec,
 )
 from pipex_core.spec.names import steps_in
-from pipex_core.spec.shape import At, ShapeReader, suggestion
+from pipex_core.spec.shape import At, ShapeReader, got
+from pipex_core.spec.synonyms import field_synonyms, suggestion, type_synonyms
 from pipex_core.spec.yaml_text import read_yaml
 
 max_steps: Final = 1_000
 _longest_name: Final = 200
 _step_name: Final = re.compile(r"[\w.-]+")
+_nesting: Final = frozenset({"steps", "cases", "pipeline"})
+_case_fields: Final[Table] = {"steps": FieldShape(kind="steps")}
+_type_hints: Final[Mapping[str, str]] = {
+    "bash": ": no step runs a command; allow a model step the tool Bash",
+    "llm": ": name the family of the model",
+    "prompt": ": name the family of the model",
+}
 
 
 def load_pipeline(
@@ -85,8 +91,7 @@ def read_pipeline(
 def _root(value: Json, found: list[Finding]) -> tuple[str, Mapping[str, Json]] | None:
     """Path and fields of the workflow, or a finding (section 2.1)."""
     if not isinstance(value, Mapping):
-        what = "nothing" if value is None else f"a {type_name(value)}"
-        message = f"a pipeline file holds a map with 'workflow', this one holds {what}"
+        message = f"a pipeline file holds a map with 'workflow', this one holds {got(value)}"
         found.append(Finding(code="not_a_pipeline", message=message))
         return None
     refused = {"pipeline", "output"}.intersection(value)
@@ -94,7 +99,8 @@ def _root(value: Json, found: list[Finding]) -> tuple[str, Mapping[str, Json]] |
         for key in sorted(refused):
             message = f"{key!r} at the root is not supported: put everything under 'workflow'"
             found.append(Finding(code="unsupported_feature", message=message, path=key))
-        return None
+        if "workflow" not in value:
+            return None
     if "workflow" in value:
         return _wrapped(value, found)
     if "name" in value and isinstance(value.get("steps"), list):
@@ -103,31 +109,39 @@ def _root(value: Json, found: list[Finding]) -> tuple[str, Mapping[str, Json]] |
         return "", value
     keys = ", ".join(value) or "none"
     message = f"a pipeline file holds a map with 'workflow'; the keys here are: {keys}"
-    found.append(Finding(code="not_a_pipeline", message=message))
+    near = next((key for key in value if nearest(key, ["workflow"])), None)
+    found.append(Finding(code="not_a_pipeline", message=message, suggestion=near and "workflow"))
     return None
 
 
 def _wrapped(
     value: Mapping[str, Json], found: list[Finding]
 ) -> tuple[str, Mapping[str, Json]] | None:
-    for key in value:
-        if key != "workflow":
-            message = f"there is no field {key!r} beside 'workflow'; move it under 'workflow'"
-            found.append(
-                Finding(
-                    code="unknown_field",
-                    message=message,
-                    path=join_path("", key),
-                    severity="warning",
-                    suggestion=suggestion(key, ["workflow"], {}),
-                )
-            )
+    found.extend(_beside(key) for key in value if key not in _root_keys)
     workflow = value["workflow"]
     if not isinstance(workflow, Mapping):
-        message = f"'workflow' must be a map, got a {type_name(workflow)}"
+        message = f"'workflow' must be a map, got {got(workflow)}"
         found.append(Finding(code="wrong_type", message=message, path="workflow"))
         return None
     return "workflow", workflow
+
+
+_root_keys: Final = frozenset({"workflow", "pipeline", "output"})  # known or refused already
+
+
+def _beside(key: str) -> Finding:
+    """What a key beside ``workflow`` is told."""
+    shape = workflow_fields.get(key)
+    if shape is not None and shape.unsupported:
+        message = f"{key!r} is not supported: {shape.unsupported}"
+        return Finding(code="unsupported_feature", message=message, path=join_path("", key))
+    return Finding(
+        code="unknown_field",
+        message=f"there is no field {key!r} beside 'workflow'; move it under 'workflow'",
+        path=join_path("", key),
+        severity="warning",
+        suggestion=nearest(key, ["workflow"]),
+    )
 
 
 class _Loader:
@@ -156,7 +170,7 @@ class _Loader:
             message = f"a name has 1 to {_longest_name} characters, this one has {len(name)}"
             reader.add("out_of_range", message, join_path(path, "name"))
         inputs_path = reader.written.get("inputs", join_path(path, "inputs"))
-        inputs = self._inputs(values.pop("inputs", {}), inputs_path, reader)
+        inputs = read_inputs(values.pop("inputs", {}), inputs_path, reader)
         values.pop("steps", None)
         config = values.pop("config", None)
         if isinstance(config, Mapping):
@@ -174,7 +188,7 @@ class _Loader:
 
     def _list(self, given: Json, path: str) -> tuple[StepSpec, ...]:
         if not isinstance(given, list):
-            message = f"a list of steps is needed here, got a {type_name(given)}"
+            message = f"a list of steps is needed here, got {got(given)}"
             self._found.append(Finding(code="wrong_type", message=message, path=path))
             return ()
         return tuple(self._step(step, f"{path}[{i}]") for i, step in enumerate(given))
@@ -185,28 +199,49 @@ class _Loader:
         if self._steps == max_steps + 1:
             reader.add("too_large", f"more than {max_steps} steps in one file", path)
         if not isinstance(given, Mapping):
-            reader.add("wrong_type", f"a step must be a map, got a {type_name(given)}", path)
+            reader.add("wrong_type", f"a step must be a map, got {got(given)}", path)
             return StepSpec(name="", type="", path=path, fields={})
-        shape = self._shape(given, path, reader)
-        if shape is None:
-            known = {key: value for key, value in given.items() if key in step_fields}
-            values = reader.fields(known, step_fields, At(path=path))
-            reader.require(values, step_fields, At(path=path))
-            self._check_name(given, path, reader)
-            return StepSpec(name="", type="", path=path, fields={})
-        return self._typed(given, shape, path, reader)
+        name = given.get("type", self._meant_type(given))
+        shape = self._shapes.get(name) if isinstance(name, str) else None
+        if shape is not None:
+            return self._typed(given, shape, path, reader)
+        if isinstance(name, str):
+            self._unknown_type(name, given, path, reader)
+        self._untyped(given, path, reader)
+        return StepSpec(name="", type="", path=path, fields={})
 
-    def _shape(self, given: Mapping[str, Json], path: str, reader: ShapeReader) -> StepShape | None:
-        name = given.get("type")
-        if not isinstance(name, str):
-            return None  # the field table reports it
-        shape = self._shapes.get(name)
-        if shape is None:
-            near = suggestion(name, self._shapes, type_synonyms)
-            reader.add(
-                "unknown_step_type", f"unknown step type {name!r}", f"{path}.type", near=near
-            )
-        return shape
+    def _meant_type(self, given: Mapping[str, Json]) -> str | None:
+        """The type under a key that was probably meant as ``type``, so that more can be checked."""
+        said = (value for key, value in given.items() if _meant(key) == "type")
+        return next((name for name in said if isinstance(name, str) and name in self._shapes), None)
+
+    def _unknown_type(
+        self, name: str, given: Mapping[str, Json], path: str, reader: ShapeReader
+    ) -> None:
+        near = suggestion(name, self._shapes, type_synonyms)
+        message = f"unknown step type {name!r}{_type_hints.get(name, '')}"
+        reader.add("unknown_step_type", message, f"{path}.type", near=near)
+        if near is not None and near == nearest(name, self._shapes):
+            table = self._shapes[near].fields
+            nested = {key: value for key, value in given.items() if key in table}
+            kept = {key: value for key, value in nested.items() if table[key].kind in _nesting}
+            self._built(kept, {}, self._shapes[near], table, path)
+
+    def _untyped(self, given: Mapping[str, Json], path: str, reader: ShapeReader) -> None:
+        """Check what every step has, where nobody can tell what else this one may have."""
+        at = At(path=path)
+        known = {key: value for key, value in given.items() if key in step_fields}
+        for key in (key for key in given if key not in known):
+            of_a_type = any(key in shape.fields for shape in self._shapes.values())
+            near = _meant(key)
+            if near is not None and near not in given and not of_a_type:
+                message = f"there is no field {key!r} here"
+                reader.add(
+                    "unknown_field", message, at.key(key).path, severity="warning", near=near
+                )
+        values = reader.fields(known, step_fields, at)
+        reader.require(values, step_fields, at)
+        self._check_name(given, path, reader)
 
     def _typed(
         self, given: Mapping[str, Json], shape: StepShape, path: str, reader: ShapeReader
@@ -235,7 +270,7 @@ class _Loader:
         """Options of an evaluation step that stand in a map of their own, and their places."""
         reader = ShapeReader(self._found)
         if not isinstance(given, Mapping):
-            message = f"options must be a map, got a {type_name(given)}"
+            message = f"options must be a map, got {got(given)}"
             reader.add("wrong_type", message, path)
             return {}, {}
         values = reader.fields(given, table, At(path=path))
@@ -283,7 +318,8 @@ class _Loader:
         blocks = {}
         for text, block in given.items():
             place = join_path(path, text)
-            if isinstance(block, Mapping) and set(block) == {"steps"}:
+            if isinstance(block, Mapping) and "steps" in block:
+                ShapeReader(self._found).fields(block, _case_fields, At(path=place))
                 blocks[f"{name}.{text}"] = self._list(block["steps"], f"{place}.steps")
             else:
                 blocks[f"{name}.{text}"] = self._list(block, place)
@@ -304,45 +340,7 @@ class _Loader:
             message = f"the name of a step has letters, digits, '_', '-' and '.', not {name!r}"
             reader.add("unknown_value", message, f"{path}.name")
 
-    # -- inputs
 
-    def _inputs(self, given: Json, path: str, reader: ShapeReader) -> dict[str, InputSpec]:
-        if not isinstance(given, Mapping):
-            return {}  # the field table reported it
-        return {
-            name: self._input(name, value, join_path(path, name), reader)
-            for name, value in given.items()
-        }
-
-    def _input(self, name: str, value: Json, path: str, reader: ShapeReader) -> InputSpec:
-        declared = value is None or (
-            isinstance(value, Mapping) and (not value or input_fields.keys() & value.keys())
-        )
-        if not declared:
-            return InputSpec(
-                name=name, type=type_of(value), default=value, has_default=True, required=False
-            )
-        given = reader.fields(value or {}, input_fields, At(path=path))
-        kind = given.get("type")
-        has_default = "default" in given
-        enum = given.get("enum")
-        spec = InputSpec(
-            name=name,
-            type=kind if isinstance(kind, str) else None,
-            default=given.get("default"),
-            has_default=has_default,
-            required=given.get("required", not has_default) is True,
-            enum=tuple(enum) if isinstance(enum, list) else (),
-            description=str(given.get("description") or ""),
-        )
-        if has_default:
-            self._check_default(spec, path, reader)
-        return spec
-
-    def _check_default(self, spec: InputSpec, path: str, reader: ShapeReader) -> None:
-        if not fits_type(spec.default, spec.type):
-            message = f"the default of {spec.name!r} is no {spec.type}"
-            reader.add("wrong_type", message, f"{path}.default")
-        elif spec.enum and spec.default not in spec.enum:
-            message = f"the default of {spec.name!r} is not in its enum"
-            reader.add("unknown_value", message, f"{path}.default")
+def _meant(key: str) -> str | None:
+    """The field of every step that a key was probably meant to be."""
+    return suggestion(key, step_fields, field_synonyms)

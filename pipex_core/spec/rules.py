@@ -13,8 +13,10 @@ from pipex_core.spec.names import built_ins, roots, steps_in, written_variables
 tools: Final = ("Read", "Write", "Edit", "MultiEdit", "Glob", "Grep", "LS", "Search", "Bash")
 
 
-def own_findings(step: StepSpec, shape: StepShape, spec: PipelineSpec) -> Iterator[Finding]:
-    """What the step's own values say, with document paths."""
+def own_findings(
+    step: StepSpec, shape: StepShape, functions: Mapping[str, Json]
+) -> Iterator[Finding]:
+    """What the step's own values say, with document paths; ``functions`` are those that it may name."""
     for finding in shape.check(step):
         path = step.place(finding.path) if finding.path else step.path
         yield replace(finding, path=path)
@@ -31,7 +33,7 @@ def own_findings(step: StepSpec, shape: StepShape, spec: PipelineSpec) -> Iterat
             )
     for name, field in fields_of(shape).items():
         if field.kind == "function_names":
-            yield from _unknown_functions(step, name, spec.get("gemini_functions", {}))
+            yield from _unknown_functions(step, name, functions)
 
 
 def workflow_findings(spec: PipelineSpec) -> Iterator[Finding]:

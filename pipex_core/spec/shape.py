@@ -5,7 +5,7 @@ their canonical names, keeps where each was written, and leaves defaults out: wh
 comes from is decided later.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,13 +13,9 @@ from pipex_core.errors import Severity
 from pipex_core.expressions.paths import join_path
 from pipex_core.jsonvalue import Json, equal, type_name
 from pipex_core.registry import nearest
-from pipex_core.spec.fields import (
-    Table,
-    field_synonyms,
-    part_fields,
-    value_synonyms,
-)
+from pipex_core.spec.fields import Table, part_fields
 from pipex_core.spec.model import FieldShape, Finding, TypeWord
+from pipex_core.spec.synonyms import field_synonyms, suggestion, value_synonyms
 
 _expected: Final[Mapping[TypeWord, str]] = {
     "str": "text",
@@ -66,13 +62,6 @@ class At:
     def item(self, index: int) -> "At":
         """The place of an item of a list."""
         return At(path=f"{self.path}[{index}]", canon=f"{self.canon}[{index}]")
-
-
-def suggestion(word: str, known: Iterable[str], synonyms: Mapping[str, str]) -> str | None:
-    """The known word that was probably meant: a known synonym, or at most two edits away."""
-    words = list(known)
-    synonym = synonyms.get(word.lower())
-    return synonym if synonym in words else nearest(word, words)
 
 
 class ShapeReader:
@@ -152,6 +141,8 @@ class ShapeReader:
     def _unknown(self, key: str, table: Table, at: At) -> None:
         known = [name for name, shape in table.items() if not shape.unsupported]
         near = suggestion(key, known, field_synonyms)
+        if key == "options" and "depends_on" in table:
+            near = "claude_options"  # what section 28 says of every step
         message = f"there is no field {key!r} here"
         self.add("unknown_field", message, at.key(key).path, severity="warning", near=near)
 
@@ -216,7 +207,7 @@ class ShapeReader:
             return True
         expected = " or ".join(_expected[word] for word in types)
         name = at.path.rpartition(".")[2]
-        message = f"{name!r} must be {expected}, got {_got(value)}"
+        message = f"{name!r} must be {expected}, got {got(value)}"
         self.add("wrong_type", message, at.path)
         return False
 
@@ -275,7 +266,7 @@ class ShapeReader:
         if isinstance(value, str):
             return value
         if not isinstance(value, list):
-            message = f"a prompt must be text or a list of parts, got {_got(value)}"
+            message = f"a prompt must be text or a list of parts, got {got(value)}"
             self.add("wrong_type", message, at.path)
             return value
         return [self._part(part, at.item(i)) for i, part in enumerate(value)]
@@ -284,14 +275,16 @@ class ShapeReader:
         if isinstance(part, str):
             return part
         if not isinstance(part, Mapping):
-            message = f"a part of a prompt must be text or a map, got {_got(part)}"
+            message = f"a part of a prompt must be text or a map, got {got(part)}"
             self.add("wrong_type", message, at.path)
             return part
         kind = part.get("type")
         if kind is None:
-            self.add(
-                "missing_field", "a part of a prompt needs the field 'type'", f"{at.path}.type"
-            )
+            message = "a part of a prompt needs the field 'type'"
+            self.add("missing_field", message, f"{at.path}.type")
+            for key in part:
+                if nearest(key, ["type"]):
+                    self._unknown(key, part_fields["static"], at)
             return part
         table = part_fields.get(kind) if isinstance(kind, str) else None
         if table is None:
@@ -309,5 +302,8 @@ def _is_template(value: Json) -> bool:
     return isinstance(value, str) and value.startswith("{{") and value.endswith("}}")
 
 
-def _got(value: Json) -> str:
-    return "nothing" if value is None else f"a {type_name(value)}"
+def got(value: Json) -> str:
+    """What stands somewhere, for messages: ``nothing``, ``an integer``, ``a map``."""
+    name = type_name(value)
+    article = "an" if name == "integer" else "a"
+    return "nothing" if value is None else f"{article} {name}"
