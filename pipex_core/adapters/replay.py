@@ -8,6 +8,7 @@ from pipex_core.errors import ConfigError, ReplayMiss
 from pipex_core.jsonvalue import Json, canonical, digest, parse, short
 from pipex_core.llm.prices import PriceTable
 from pipex_core.llm.provider import (
+    CountingProvider,
     Delta,
     Estimate,
     Provider,
@@ -55,6 +56,11 @@ class RecordingProvider:
     def estimate(self, request: Request) -> Estimate | None:
         """As the provider says."""
         return self._inner.estimate(request)
+
+    async def count_tokens(self, request: Request) -> int | None:
+        """As the provider counts, where it can."""
+        inner = self._inner
+        return await inner.count_tokens(request) if isinstance(inner, CountingProvider) else None
 
     async def complete(self, request: Request) -> Response:
         """The provider's answer, recorded; failures are not."""

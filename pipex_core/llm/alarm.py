@@ -30,7 +30,7 @@ class Alert:
         """What to tell the user."""
         if self.share is None:
             return f"budget {self.budget!r}: more than {self.cap} is spent"
-        return f"budget {self.budget!r}: {self.share} % of {self.cap} are used"
+        return f"budget {self.budget!r}: {self.share} % of {self.cap} is used"
 
     @property
     def facts(self) -> dict[str, Json]:

@@ -1,28 +1,19 @@
 """The vendors' own SDKs against a server on loopback: every trap gives its code, and one call is one request."""
 
-import asyncio
 import logging
-import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import anthropic
 import httpx2
 import pytest
 
-import pipex_core.llm
 from pipex_core.adapters.anthropic import AnthropicProvider, translated
 from pipex_core.adapters.gemini import GeminiProvider
 from pipex_core.errors import AuthFailed, InvalidRequest, ProviderError
-from pipex_core.llm.client import LlmClient, NullCallLog, Reply
-from pipex_core.llm.cost import Budget, Ledger
 from pipex_core.llm.limits import RetryPolicy
-from pipex_core.llm.prices import PriceTable
 from pipex_core.llm.provider import Message, Provider, Request, Response, Usage
-from tests.fakes.clock import ManualClock
 from tests.fakes.provider_server import (
     ProviderServer,
     Reply as Served,
@@ -34,9 +25,9 @@ from tests.fakes.provider_server import (
     good_key,
     running,
 )
+from tests.fakes.vendors import called, with_provider
 
 pytestmark = pytest.mark.e2e
-price_file = Path(pipex_core.llm.__path__[0]) / "prices.yaml"
 claude = Request(
     provider="anthropic",
     model="claude-haiku-5-5",
@@ -59,21 +50,8 @@ def server() -> Iterator[ProviderServer]:
         yield server
 
 
-def provider_for(request: Request, url: str, *, key: str = good_key) -> Provider:
-    if request.provider == "anthropic":
-        return AnthropicProvider(api_key=key, base_url=url)
-    return GeminiProvider(api_key=key, base_url=url)
-
-
 def ask(url: str, request: Request, *, key: str = good_key) -> Response:
-    async def work() -> Response:
-        provider = provider_for(request, url, key=key)
-        try:
-            return await provider.complete(request)
-        finally:
-            await provider.aclose()
-
-    return asyncio.run(work())
+    return with_provider(url, request, lambda provider: provider.complete(request), key=key)
 
 
 def failure(url: str, request: Request, *, key: str = good_key) -> ProviderError:
@@ -407,26 +385,6 @@ def test_a_connection_that_is_not_made_in_time_cannot_be_billed() -> None:
     assert (caught.value.code, caught.value.maybe_billed) == ("connection", False)
 
 
-def called(url: str, request: Request, *, retry: RetryPolicy) -> tuple[Reply, Ledger, ManualClock]:
-    """One call through the client, with the prices that ship."""
-    clock, ledger = ManualClock(auto=True), Ledger(Budget(max_cost_usd=Decimal(2)))
-    prices = PriceTable.from_text(price_file.read_text(encoding="utf-8"))
-
-    async def work() -> Reply:
-        client = LlmClient(
-            providers={request.provider: provider_for(request, url)},
-            clock=clock,
-            rng=random.Random(1),
-            prices=prices,
-        )
-        try:
-            return await client.call(request, log=NullCallLog(), ledger=ledger, retry=retry)
-        finally:
-            await client.aclose()
-
-    return asyncio.run(work()), ledger, clock
-
-
 @pytest.mark.parametrize(
     ("request_", "nanousd"),
     [
@@ -440,7 +398,8 @@ def test_the_client_pays_the_list_price_and_retries_alone(
 ) -> None:
     busy = Served(status=429, headers={"retry-after": "7"}, body={"error": {}}, bills=False)
     server.script(busy, Served(status=500, body={"error": {}}, bills=False))
-    reply, ledger, clock = called(server.url, request_, retry=RetryPolicy(jitter=False))
+    found = called(server.url, request_, retry=RetryPolicy(jitter=False))
+    (reply,), ledger, clock = found.replies, found.ledger, found.clock
     assert (reply.cost_nanousd, reply.attempts, reply.warnings) == (nanousd, 3, ())
     assert (ledger.spent.nanousd, ledger.spent.calls) == (nanousd, 3)
     assert clock.sleeps == [7.0, 2.0]
@@ -455,5 +414,5 @@ def test_the_wall_deadline_ends_a_call_that_hangs(
     server.script(Served(hang=True))
     brief = replace(request_, timeout_s=0.2)
     with pytest.raises(ProviderError) as caught:
-        called(server.url, brief, retry=RetryPolicy(max_retries=0))
+        called(server.url, brief)
     assert (caught.value.code, caught.value.maybe_billed) == ("timeout", True)

@@ -10,14 +10,13 @@ from typing import Any
 import httpx2
 import pytest
 
-from pipex_core.adapters.anthropic import AnthropicProvider, translated as anthropic_translated
-from pipex_core.adapters.gemini import GeminiProvider
+from pipex_core.adapters.anthropic import translated as anthropic_translated
 from pipex_core.errors import ProviderError
 from pipex_core.llm.client import LlmClient, NullCallLog, Reply
 from pipex_core.llm.cost import Budget, Ledger
 from pipex_core.llm.limits import RetryPolicy
 from pipex_core.llm.prices import PriceTable
-from pipex_core.llm.provider import Delta, Message, Request, Response, StreamingProvider, Usage
+from pipex_core.llm.provider import Delta, Message, Request, Response, Usage
 from tests.fakes.clock import ManualClock
 from tests.fakes.provider_server import (
     ProviderServer,
@@ -30,10 +29,10 @@ from tests.fakes.provider_server import (
     gemini_ended,
     gemini_error,
     gemini_stream,
-    good_key,
     running,
     sse,
 )
+from tests.fakes.vendors import provider_for
 
 pytestmark = pytest.mark.e2e
 claude = Request(
@@ -59,12 +58,6 @@ models:
 def server() -> Iterator[ProviderServer]:
     with running() as server:
         yield server
-
-
-def provider_for(request: Request, url: str, *, idle_s: float = 60.0) -> StreamingProvider:
-    if request.provider == "anthropic":
-        return AnthropicProvider(api_key=good_key, base_url=url, idle_s=idle_s)
-    return GeminiProvider(api_key=good_key, base_url=url, idle_s=idle_s)
 
 
 def streamed(

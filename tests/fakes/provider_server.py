@@ -29,6 +29,7 @@ class Reply:
         bills: Whether the vendor would charge for the request.
         hang: Answer nothing until the server stops.
         drop: Close the connection without an answer.
+        drip_s: Seconds between the bytes of a body or chunk; 0 sends them at once.
     """
 
     status: int = 200
@@ -40,6 +41,7 @@ class Reply:
     bills: bool = True
     hang: bool = False
     drop: bool = False
+    drip_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,7 +233,7 @@ class ProviderServer:
         with self._lock:
             self.requests.append(received)
             reply = self._script.pop(0) if self._script else Reply()
-            if reply.bills:
+            if reply.bills and not is_count(received.path):
                 text = json.dumps([received.path, received.body], sort_keys=True)
                 self.bills[hashlib.sha256(text.encode()).hexdigest()] += 1
             return reply
@@ -318,7 +320,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.flush()
                 self.owner.wait_for(chunk)
             else:
-                self.wfile.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
+                for part in self._dripped(chunk, reply.drip_s):
+                    self.wfile.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
         if reply.cut:
             self.close_connection = True
         else:
@@ -336,7 +339,20 @@ class _Handler(BaseHTTPRequestHandler):
         }.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(data)
+        with suppress(ConnectionError):  # the caller may have gone
+            for part in self._dripped(data, reply.drip_s):
+                self.wfile.write(part)
+
+    def _dripped(self, data: bytes, pause_s: float) -> Iterator[bytes]:
+        """The data in one piece, or byte by byte with a pause after each, until the server stops."""
+        if not pause_s:
+            yield data
+            return
+        for place in range(len(data)):
+            yield data[place : place + 1]
+            self.wfile.flush()
+            if self.owner.stopping.wait(pause_s):
+                return
 
 
 def key_of(headers: Mapping[str, str]) -> str:
@@ -345,7 +361,14 @@ def key_of(headers: Mapping[str, str]) -> str:
     return headers.get("x-goog-api-key") or headers.get("x-api-key") or bearer
 
 
+def is_count(path: str) -> bool:
+    """Whether a POST asks how many tokens a prompt has."""
+    return path.endswith(("/count_tokens", ":countTokens"))
+
+
 def _plain(path: str) -> dict[str, Any]:
+    if is_count(path):
+        return {"totalTokens": 40} if path.endswith(":countTokens") else {"input_tokens": 40}
     return gemini_answer() if path.endswith("enerateContent") else anthropic_message()
 
 

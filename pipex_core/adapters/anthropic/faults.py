@@ -2,23 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import anthropic
 import httpx2
 
 from pipex_core.errors import (
     AuthFailed,
-    ConnectionFailed,
     InvalidRequest,
     ModelNotFound,
     Overloaded,
     ProviderError,
-    ProviderTimeout,
     RateLimited,
     ServerFailed,
     SpendLimit,
 )
+from pipex_core.llm.vendor import Place, vendor_message
 from pipex_core.llm.wire import kind_of_status, retry_after_s
 
 name = "anthropic"
@@ -49,36 +47,31 @@ first_failure = 300
 @contextmanager
 def translated(model: str) -> Iterator[None]:
     """Turns every failure of the SDK inside the block into an error of ours."""
-    facts: dict[str, Any] = {"provider": name, "model": model}
+    place = Place(provider=name, model=model)
     try:
         yield
     except ProviderError as exc:
-        exc.provider, exc.model = name, model
+        place.mark(exc)
         raise
     except anthropic.APIStatusError as exc:
-        raise _status_error(exc, facts) from exc
+        raise _status_error(exc, place) from exc
     except anthropic.APITimeoutError as exc:
         if isinstance(exc.__cause__, httpx2.ConnectTimeout | httpx2.PoolTimeout):
-            raise ConnectionFailed("no connection in time", **facts) from exc
-        raise ProviderTimeout("no answer in time", maybe_billed=True, **facts) from exc
+            raise place.cut("no connection in time", sent=False) from exc
+        raise place.silent("no answer in time") from exc
     except anthropic.APIConnectionError as exc:
         sent = not isinstance(exc.__cause__, httpx2.ConnectError)
-        raise ConnectionFailed("the connection failed", maybe_billed=sent, **facts) from exc
+        raise place.cut("the connection failed", sent=sent) from exc
     except httpx2.TimeoutException as exc:
         # Failures while a stream is read are not wrapped by the SDK.
-        raise ProviderTimeout("the stream fell silent", maybe_billed=True, **facts) from exc
+        raise place.silent("the stream fell silent") from exc
     except httpx2.HTTPError as exc:
-        raise ConnectionFailed("the stream was cut", maybe_billed=True, **facts) from exc
+        raise place.cut("the stream was cut", sent=True) from exc
     except (anthropic.AnthropicError, ValueError) as exc:
-        raise ServerFailed(
-            f"the reply cannot be used: {_reason(exc)}",
-            maybe_billed=True,
-            detail="malformed_reply",
-            **facts,
-        ) from exc
+        raise place.malformed(exc) from exc
 
 
-def _status_error(exc: anthropic.APIStatusError, facts: Mapping[str, Any]) -> ProviderError:
+def _status_error(exc: anthropic.APIStatusError, place: Place) -> ProviderError:
     is_in_stream = exc.status_code < first_failure
     # Codes first: a spend limit comes with status 429 and would otherwise be waited for.
     kind = by_code.get(exc.error_code or "")
@@ -86,16 +79,11 @@ def _status_error(exc: anthropic.APIStatusError, facts: Mapping[str, Any]) -> Pr
         kind = by_type_in_stream.get(str(exc.type), ServerFailed)
     kind = kind or by_type.get(str(exc.type)) or kind_of_status(exc.status_code)
     return kind(
-        exc.api_message or f"HTTP status {exc.status_code}",
+        vendor_message(exc.api_message, exc.status_code),
         status=exc.status_code,
         retry_after_s=retry_after_s(exc.response.headers),
         maybe_billed=is_in_stream,
         request_id=exc.request_id,
         detail=exc.error_code or str(exc.type or ""),
-        **facts,
+        **place.facts,
     )
-
-
-def _reason(exc: Exception) -> str:
-    """What is wrong, without quoting a reply: parsers put whole documents into their messages."""
-    return str(exc) if type(exc) is ValueError else type(exc).__name__

@@ -4,7 +4,9 @@ The SDK's own retries, environment look-ups and redirects are off; sampling opti
 of its typed call any more and go into the body.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from typing import Any
 
 import anthropic
 import httpx2
@@ -12,11 +14,15 @@ import httpx2
 from pipex_core.adapters.anthropic.faults import name, translated
 from pipex_core.adapters.anthropic.stream import Assembly
 from pipex_core.adapters.anthropic.turns import arguments_of, response_of
-from pipex_core.errors import AuthFailed, ConnectionFailed
+from pipex_core.errors import ConnectionFailed
 from pipex_core.llm.provider import Delta, Estimate, Request, Response
+from pipex_core.llm.vendor import connect_s, counted_tokens, idle_s, keep_quiet, require_key
+from pipex_core.llm.wire import rate_limits
 
 default_base_url = "https://api.anthropic.com"
-connect_s = 5.0
+# What a prompt is made of; everything else of a request is unknown to the count.
+counted_names = ("model", "messages", "system", "tools", "output_config")
+loggers = ("anthropic", "httpx2", "httpcore2")
 
 
 class AnthropicProvider:
@@ -35,12 +41,11 @@ class AnthropicProvider:
     adapter_version = 1
     billable = True
 
-    def __init__(self, *, api_key: str, base_url: str = "", idle_s: float = 60.0) -> None:
-        if not api_key:
-            raise AuthFailed("no key for Anthropic; set ANTHROPIC_API_KEY", provider=self.name)
+    def __init__(self, *, api_key: str, base_url: str = "", idle_s: float = idle_s) -> None:
+        keep_quiet(loggers)
         self._idle_s = idle_s
         self._client = anthropic.AsyncAnthropic(
-            api_key=api_key,
+            api_key=require_key(api_key, provider=name, vendor="Anthropic"),
             base_url=base_url or default_base_url,
             max_retries=0,
             open_telemetry=False,
@@ -58,13 +63,13 @@ class AnthropicProvider:
         """The answer of ``POST /v1/messages``."""
         arguments = arguments_of(request)
         with translated(request.model):
-            message = await self._client.messages.create(
+            raw = await self._client.messages.with_raw_response.create(
                 **arguments, timeout=_timeout(request.timeout_s, read_s=request.timeout_s)
             )
+            message = await raw.parse()
             if not isinstance(message, anthropic.types.Message):
                 raise ValueError("the reply is no message")  # noqa: TRY004 - malformed
-            reply = message.model_dump(warnings=False, exclude_unset=True)
-            return response_of(reply, message._request_id)  # noqa: SLF001 - documented under this name
+            return _response(message.model_dump(warnings=False, exclude_unset=True), raw.headers)
 
     async def stream(self, request: Request) -> AsyncIterator[Delta | Response]:
         """The same answer as server-sent events."""
@@ -84,11 +89,27 @@ class AnthropicProvider:
                         yield Delta(text=text)
             if not assembly.is_complete:
                 raise ConnectionFailed("the stream was cut", maybe_billed=True)
-            yield response_of(assembly.message(), events.response.headers.get("request-id"))
+            yield _response(assembly.message(), events.response.headers)
+
+    async def count_tokens(self, request: Request) -> int | None:
+        """The answer of ``POST /v1/messages/count_tokens``, which is free."""
+        arguments = arguments_of(request)
+        counted = {name: arguments[name] for name in counted_names if name in arguments}
+        with translated(request.model):
+            found = await self._client.messages.count_tokens(
+                **counted, timeout=_timeout(request.timeout_s, read_s=request.timeout_s)
+            )
+            # The SDK checks no reply: this may be a page as well.
+            return counted_tokens(getattr(found, "input_tokens", None))
 
     async def aclose(self) -> None:
         """Release the connections."""
         await self._client.close()
+
+
+def _response(message: Mapping[str, Any], headers: httpx2.Headers) -> Response:
+    found = response_of(message, headers.get("request-id"))
+    return replace(found, rates=rate_limits(headers, prefix="anthropic-ratelimit-"))
 
 
 def _timeout(whole_s: float, *, read_s: float) -> httpx2.Timeout:

@@ -2,24 +2,22 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import httpx2
 from google.genai import errors
 
 from pipex_core.errors import (
     AuthFailed,
-    ConnectionFailed,
     InvalidRequest,
     ModelNotFound,
     Overloaded,
     ProviderError,
-    ProviderTimeout,
     RateLimited,
     ServerFailed,
     SpendLimit,
 )
 from pipex_core.jsonvalue import Json
+from pipex_core.llm.vendor import Place, vendor_message
 from pipex_core.llm.wire import kind_of_status, retry_after_s
 
 name = "gemini"
@@ -38,41 +36,36 @@ by_word: Mapping[str, type[ProviderError]] = {
 @contextmanager
 def translated(model: str) -> Iterator[None]:
     """Turns every failure of the SDK inside the block into an error of ours."""
-    facts: dict[str, Any] = {"provider": name, "model": model}
+    place = Place(provider=name, model=model)
     try:
         yield
     except ProviderError as exc:
-        exc.provider, exc.model = name, model
+        place.mark(exc)
         raise
     except errors.APIError as exc:
-        raise _status_error(exc, facts) from exc
+        raise _status_error(exc, place) from exc
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as exc:
-        raise ConnectionFailed("no connection", **facts) from exc
+        raise place.cut("no connection", sent=False) from exc
     except httpx2.TimeoutException as exc:
-        raise ProviderTimeout("no answer in time", maybe_billed=True, **facts) from exc
+        raise place.silent("no answer in time") from exc
     except httpx2.HTTPError as exc:
-        raise ConnectionFailed("the connection failed", maybe_billed=True, **facts) from exc
+        raise place.cut("the connection failed", sent=True) from exc
     except (ValueError, UserWarning) as exc:
         # A UserWarning is raised where warnings are errors: the SDK warns of words it does not know.
-        raise ServerFailed(
-            f"the reply cannot be used: {_reason(exc)}",
-            maybe_billed=True,
-            detail="malformed_reply",
-            **facts,
-        ) from exc
+        raise place.malformed(exc) from exc
 
 
-def _status_error(exc: errors.APIError, facts: Mapping[str, Any]) -> ProviderError:
+def _status_error(exc: errors.APIError, place: Place) -> ProviderError:
     details = _details(exc.details)
     response = exc.response if isinstance(exc.response, httpx2.Response) else None
     return _kind(exc, details)(
-        exc.message or f"HTTP status {exc.code}",
+        vendor_message(exc.message, exc.code),
         status=exc.code,
         retry_after_s=_wait_s(details, response.headers if response else {}),
         # Only an error inside a stream comes without its HTTP response: the call had been accepted.
         maybe_billed=response is None,
         detail=str(exc.status or ""),
-        **facts,
+        **place.facts,
     )
 
 
@@ -107,8 +100,3 @@ def _wait_s(details: Sequence[Mapping[str, Json]], headers: Mapping[str, str]) -
     asked = [str(p["retryDelay"]).removesuffix("s") for p in details if "retryDelay" in p]
     waits = [retry_after_s(headers), *(retry_after_s({"retry-after": text}) for text in asked)]
     return max((wait for wait in waits if wait is not None), default=None)
-
-
-def _reason(exc: Exception) -> str:
-    """What is wrong, without quoting a reply: parsers put whole documents into their messages."""
-    return str(exc) if type(exc) is ValueError else type(exc).__name__

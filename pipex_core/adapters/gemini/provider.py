@@ -12,13 +12,19 @@ from google.genai import client as genai_client, types
 
 from pipex_core.adapters.gemini.faults import name, translated
 from pipex_core.adapters.gemini.stream import Assembly, text_of
-from pipex_core.adapters.gemini.turns import config_of, contents_of, response_of
-from pipex_core.errors import AuthFailed, ConnectionFailed
+from pipex_core.adapters.gemini.turns import (
+    config_of,
+    contents_of,
+    http_options_of,
+    response_of,
+)
+from pipex_core.errors import ConnectionFailed
 from pipex_core.llm.provider import Delta, Estimate, Request, Response
+from pipex_core.llm.vendor import connect_s, counted_tokens, idle_s, keep_quiet, require_key
 
 default_base_url = "https://generativelanguage.googleapis.com/"
 api_version = "v1beta"
-connect_s = 5.0
+loggers = ("google_genai", "httpx2", "httpcore2")
 
 
 class GeminiProvider:
@@ -37,10 +43,10 @@ class GeminiProvider:
     adapter_version = 1
     billable = True
 
-    def __init__(self, *, api_key: str, base_url: str = "", idle_s: float = 60.0) -> None:
-        if not api_key:
-            raise AuthFailed("no key for Gemini; set GEMINI_API_KEY", provider=self.name)
+    def __init__(self, *, api_key: str, base_url: str = "", idle_s: float = idle_s) -> None:
+        keep_quiet(loggers)
         self._idle_s = idle_s
+        api_key = require_key(api_key, provider=name, vendor="Gemini")
         # An HTTP client of our own: the SDK's follows redirects, and another transport that happens to
         # be installed would be preferred and repeats requests.
         self._http = httpx2.AsyncClient(
@@ -90,6 +96,27 @@ class GeminiProvider:
             if not assembly.is_complete:
                 raise ConnectionFailed("the stream was cut", maybe_billed=True)
             yield response_of(assembly.reply())
+
+    async def count_tokens(self, request: Request) -> int | None:
+        """The answer of ``:countTokens``, which is free; None with tools or a schema.
+
+        The SDK sends neither of them, nor system prompts, which are counted as a turn.
+        """
+        if request.tools or request.schema is not None:
+            return None
+        contents = contents_of(request)
+        if request.system is not None:
+            contents = [
+                types.Content(role="user", parts=[types.Part(text=request.system)]),
+                *contents,
+            ]
+        with translated(request.model):
+            found = await self._client.aio.models.count_tokens(
+                model=request.model,
+                contents=contents,
+                config=types.CountTokensConfig(http_options=http_options_of(request)),
+            )
+            return counted_tokens(found.total_tokens)
 
     async def aclose(self) -> None:
         """Release the connections."""

@@ -115,12 +115,17 @@ def config_of(request: Request) -> types.GenerateContentConfig:
         max_output_tokens=request.max_tokens,
         automatic_continuation=False,
         automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
-        http_options=types.HttpOptions(
-            timeout=max(1, round(request.timeout_s * 1000)),
-            retry_options=types.HttpRetryOptions(attempts=1),
-        ),
+        http_options=http_options_of(request),
         **{option_names[name]: value for name, value in request.options.items()},
         **form,
+    )
+
+
+def http_options_of(request: Request) -> types.HttpOptions:
+    """One try within the request's time; the SDK has no time limit of its own and counts in ms."""
+    return types.HttpOptions(
+        timeout=max(1, round(request.timeout_s * 1000)),
+        retry_options=types.HttpRetryOptions(attempts=1),
     )
 
 

@@ -83,6 +83,6 @@ def test_alerts_say_what_is_meant() -> None:
     ledger = Ledger(Budget(max_calls=2, cost_alert_usd=Decimal("0.05")))
     ledger.reserve(Amount(nanousd=60_000_000, calls=1)).settle(Amount(nanousd=60_000_000, calls=1))
     assert [alert.message for alert in ledger.alerts()] == [
-        "budget 'run': 50 % of max_calls are used",
+        "budget 'run': 50 % of max_calls is used",
         "budget 'run': more than 0.05 USD is spent",
     ]

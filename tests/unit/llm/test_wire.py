@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipex_core.llm.wire import kind_of_status, retry_after_s
+from pipex_core.llm.provider import RateLimit
+from pipex_core.llm.wire import kind_of_status, rate_limits, retry_after_s
 
 
 @pytest.mark.parametrize(
@@ -74,3 +75,27 @@ def test_retry_after_is_read_in_all_its_forms(
     headers: dict[str, str], seconds: float | None
 ) -> None:
     assert retry_after_s(headers) == seconds
+
+
+def limits(**stated: str) -> tuple[RateLimit, ...]:
+    headers = {f"x-{name.replace('_', '-')}": value for name, value in stated.items()}
+    return rate_limits(headers, prefix="x-")
+
+
+def test_limits_are_read_where_both_numbers_are_stated() -> None:
+    assert limits(
+        requests_limit="50", requests_remaining="0", tokens_limit="9000", tokens_remaining="8000"
+    ) == (
+        RateLimit(kind="requests", limit=50, remaining=0),
+        RateLimit(kind="tokens", limit=9000, remaining=8000),
+    )
+    assert limits(requests_limit="50", tokens_remaining="7") == ()
+    assert limits(requests_limit="0", requests_remaining="0") == ()
+    assert limits(requests_limit="many", requests_remaining="some") == ()
+
+
+def test_the_tightest_limit_of_tokens_comes_before_that_of_the_input() -> None:
+    inputs = {"input_tokens_limit": "40", "input_tokens_remaining": "30"}
+    assert limits(**inputs) == (RateLimit(kind="tokens", limit=40, remaining=30),)
+    whole = {"tokens_limit": "60", "tokens_remaining": "50"}
+    assert limits(**inputs, **whole) == (RateLimit(kind="tokens", limit=60, remaining=50),)
