@@ -7,7 +7,6 @@ stands for, so a file that would explode is refused before anything is built. An
 value it names; whoever changes a value copies it first.
 """
 
-import re
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Final, TypeAlias
@@ -19,7 +18,9 @@ from pipex_core.expressions.paths import join_path
 from pipex_core.expressions.values import to_text
 from pipex_core.jsonvalue import Json, max_depth
 from pipex_core.spec.model import Finding, SourceMap
+from pipex_core.spec.yaml_complaints import bare_braces, complaint
 from pipex_core.spec.yaml_scalars import is_merge_key, read_scalar
+from pipex_core.spec.yaml_tree import Node, line_end, source_of
 
 max_bytes: Final = 1_000_000
 max_nodes: Final = 200_000
@@ -29,7 +30,6 @@ _Yaml: TypeAlias = Any  # events and marks of libyaml and of PyYAML share no typ
 _Loader: Final[_Yaml] = getattr(
     yaml, "CSafeLoader", yaml.SafeLoader
 )  # libyaml where it was built in
-_line_end: Final = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 
 class Document:
@@ -39,7 +39,7 @@ class Document:
         value: None, bool, int, float, str, list or dict with string keys; None for an empty file.
     """
 
-    def __init__(self, root: "_Node | None", text: str, file: str) -> None:
+    def __init__(self, root: "Node | None", text: str, file: str) -> None:
         self.value: Json = None if root is None else root.value
         self._root = root
         self._text = text
@@ -48,7 +48,7 @@ class Document:
     @cached_property
     def source(self) -> SourceMap:
         """Places of all values and keys, found out when first asked for."""
-        return _source_of(self._root, self._text, self._file)
+        return source_of(self._root, self._text, self._file)
 
 
 def read_yaml(
@@ -91,32 +91,17 @@ def _refusal(code: str, message: str, file: str, line: int = 1, column: int = 1)
     return SpecError([Problem(code=code, message=message, file=file, line=line, column=column)])
 
 
-class _Node:
-    """A value with its place; of a map its entries after merging, of a list its items."""
-
-    __slots__ = ("column", "entries", "height", "line", "nodes", "style", "value")
-
-    def __init__(self, mark: _Yaml, style: str = "") -> None:
-        self.line: int = mark.line + 1
-        self.column: int = mark.column + 1
-        self.style = style  # of a scalar on one line: "p", "'" or '"'; else empty
-        self.value: Json = None
-        self.entries: list[tuple[str, _Node, _Node]] | None = None  # key, its node, value
-        self.nodes = 1  # aliases expanded
-        self.height = 0
-
-
 class _Open:
     """A map or list whose end has not come yet."""
 
     __slots__ = ("anchor", "before", "children", "is_map", "keys", "node")
 
-    def __init__(self, node: _Node, anchor: str | None, before: int, *, is_map: bool) -> None:
+    def __init__(self, node: Node, anchor: str | None, before: int, *, is_map: bool) -> None:
         self.node = node
         self.anchor = anchor
         self.before = before
         self.is_map = is_map
-        self.children: list[_Node] = []  # of a map: keys and values in turn
+        self.children: list[Node] = []  # of a map: keys and values in turn
         self.keys: set[str] = set()
 
     def here(self) -> str | int:
@@ -134,13 +119,13 @@ class _Composer:
         self._text = text
         self._file = file
         self._limit = limit
-        self._anchors: dict[str, _Node | None] = {}  # None while the anchored value is open
+        self._anchors: dict[str, Node | None] = {}  # None while the anchored value is open
         self._stack: list[_Open] = []
-        self._root: _Node | None = None
+        self._root: Node | None = None
         self._count = 0
         self.problems: list[Problem] = []
 
-    def compose(self) -> _Node | None:
+    def compose(self) -> Node | None:
         """The root of the document; None when it is empty or broken."""
         try:
             for event in self._events():
@@ -179,11 +164,11 @@ class _Composer:
             case _:
                 pass
 
-    def _scalar(self, event: _Yaml) -> _Node:
+    def _scalar(self, event: _Yaml) -> Node:
         # With an anchor the place is the anchor's, so an offset into the text says nothing.
         one_line = event.start_mark.line == event.end_mark.line and event.anchor is None
         one_line = one_line and event.style not in {"|", ">"}
-        node = _Node(event.start_mark, (event.style or "p") if one_line else "")
+        node = Node(event.start_mark, (event.style or "p") if one_line else "")
         self._refuse_tag(event)
         self._spend(1, event.start_mark)
         if event.style:
@@ -204,7 +189,7 @@ class _Composer:
             raise self._stop("yaml_syntax", f"alias *{name} contains itself", event.start_mark)
         self._spend(target.nodes, event.start_mark)
         self._nest(target.height, event.start_mark)
-        node = _Node(event.start_mark)
+        node = Node(event.start_mark)
         node.value, node.entries = target.value, target.entries
         node.nodes, node.height = target.nodes, target.height
         self._add(node, event)
@@ -212,7 +197,7 @@ class _Composer:
     def _open(self, event: _Yaml) -> None:
         self._refuse_tag(event)
         self._nest(1, event.start_mark)
-        node = _Node(event.start_mark)
+        node = Node(event.start_mark)
         if event.anchor is not None:
             self._anchors[event.anchor] = None
         before = self._count
@@ -233,10 +218,10 @@ class _Composer:
         self._stack.pop()
         self._attach(node, frame.anchor)
 
-    def _add(self, node: _Node, event: _Yaml) -> None:
+    def _add(self, node: Node, event: _Yaml) -> None:
         self._attach(node, event.anchor if isinstance(event, yaml.ScalarEvent) else None)
 
-    def _attach(self, node: _Node, anchor: str | None) -> None:
+    def _attach(self, node: Node, anchor: str | None) -> None:
         if anchor is not None:
             self._anchors[anchor] = node
         if not self._stack:
@@ -245,9 +230,16 @@ class _Composer:
         frame = self._stack[-1]
         frame.children.append(node)
         if frame.is_map and len(frame.children) % 2:
+            self._check_braces(node, frame)
             self._check_key(node, frame)
 
-    def _check_key(self, key: _Node, frame: _Open) -> None:
+    def _check_braces(self, key: Node, frame: _Open) -> None:
+        """Refuse ``{{ name }}`` without quotes, which YAML reads as a map with a map as its key."""
+        start = (frame.node.line, frame.node.column + 1)
+        if isinstance(key.value, dict) and (key.line, key.column) == start:
+            raise _refusal("yaml_syntax", bare_braces, self._file, start[0], start[1] - 1)
+
+    def _check_key(self, key: Node, frame: _Open) -> None:
         text = to_text(key.value)
         if text in frame.keys:
             message = f"the key {text!r} stands twice in one map"
@@ -264,8 +256,8 @@ class _Composer:
         return path
 
     def _fill_map(self, frame: _Open) -> None:
-        own: dict[str, tuple[_Node, _Node]] = {}
-        merged: dict[str, tuple[_Node, _Node]] = {}
+        own: dict[str, tuple[Node, Node]] = {}
+        merged: dict[str, tuple[Node, Node]] = {}
         for key, value in zip(frame.children[::2], frame.children[1::2], strict=True):
             if is_merge_key(key.value, plain=key.style == "p"):
                 self._merge(value, merged)
@@ -275,7 +267,7 @@ class _Composer:
         frame.node.value = {text: value.value for text, (_, value) in entries.items()}
         frame.node.entries = [(text, key, value) for text, (key, value) in entries.items()]
 
-    def _merge(self, value: _Node, into: dict[str, tuple[_Node, _Node]]) -> None:
+    def _merge(self, value: Node, into: dict[str, tuple[Node, Node]]) -> None:
         """Take over the entries of a map, or of several of which the first wins."""
         sources = [value]
         if isinstance(value.value, list):
@@ -307,7 +299,7 @@ class _Composer:
             self._problem("yaml_syntax", message, event.start_mark)
 
     def _problem(self, code: str, message: str, mark: _Yaml) -> None:
-        lines = _line_end.split(self._text)
+        lines = line_end.split(self._text)
         line, column = mark.line + 1, mark.column + 1
         if line > len(lines):  # libyaml ends a last line that has no end
             line, column = len(lines), len(lines[-1]) + 1
@@ -321,71 +313,15 @@ class _Composer:
         self.problems.append(source.problem(finding))
 
     def _unparsable(self, exc: _Yaml) -> None:
-        message = str(exc.problem or exc.context)
+        mark = exc.problem_mark or exc.context_mark
         # libyaml looks ahead, so its own limit of depth is met before ours.
-        code = "too_large" if "depth" in message else "yaml_syntax"
-        self._problem(code, message, exc.problem_mark or exc.context_mark)
+        code = "too_large" if "depth" in str(exc.problem) else "yaml_syntax"
+        self._problem(code, complaint(exc, self._text), mark)
 
     def _unreadable(self, exc: _Yaml) -> None:
         character: int = exc.character
         message = f"the character U+{character:04X} is not allowed"
         # The first one stopped the reader; libyaml tells its offset in bytes, PyYAML in characters.
         before = self._text[: self._text.find(chr(character))]
-        lines = _line_end.split(before)
+        lines = line_end.split(before)
         self._found(Finding(code="yaml_syntax", message=message), len(lines), len(lines[-1]) + 1)
-
-
-def _source_of(root: _Node | None, text: str, file: str) -> SourceMap:
-    source = _Places(text)
-    if root is not None:
-        source.walk(root, "")
-    return SourceMap(
-        file=file,
-        places=source.places,
-        keys=source.keys,
-        flow_text=source.flow_text,
-        escaped=source.escaped,
-    )
-
-
-class _Places:
-    """Paths of a tree of nodes, as ``SourceMap`` wants them."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._lines: list[str] = []
-        self.places: dict[str, tuple[int, int]] = {}
-        self.keys: dict[str, tuple[int, int]] = {}
-        self.flow_text: dict[str, int] = {}
-        self.escaped: dict[str, str] = {}
-
-    def walk(self, node: _Node, path: str) -> None:
-        """Note the place of ``node`` and of all inside it."""
-        self.places[path] = (node.line, node.column)
-        if node.entries is None:
-            self._note_text(node, path)
-        elif isinstance(node.value, dict):
-            for text, key, inner in node.entries:
-                inside = join_path(path, text)
-                self.keys[inside] = (key.line, key.column)
-                self.walk(inner, inside)
-        else:
-            for index, (_, _, inner) in enumerate(node.entries):
-                self.walk(inner, f"{path}[{index}]")
-
-    def _note_text(self, node: _Node, path: str) -> None:
-        if not node.style or not isinstance(node.value, str):
-            return
-        if node.style == "p":
-            self.flow_text[path] = node.column
-            return
-        self.flow_text[path] = node.column + 1
-        escape = "\\" if node.style == '"' else "'"
-        line = self._line(node.line)
-        if escape in line[node.column :]:
-            self.escaped[path] = line[node.column - 1 :]
-
-    def _line(self, number: int) -> str:
-        if not self._lines:
-            self._lines = _line_end.split(self._text)
-        return self._lines[number - 1]

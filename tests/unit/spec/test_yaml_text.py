@@ -225,3 +225,35 @@ def test_findings_about_fields_point_at_the_key() -> None:
     source = read_yaml("a:   1").source
     assert source.problem(Finding(code="unknown_field", message="m", path="a")).column == 1
     assert source.problem(Finding(code="wrong_type", message="m", path="a")).column == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "words"),
+    [
+        ("a: {{ name }}", 1, 4, "put the text in quotes"),
+        ("a: {{ name }} and more", 1, 4, "put the text in quotes"),
+        ("- {{x}}", 1, 3, "put the text in quotes"),
+        ("a:\n\t- b", 2, 1, "a tab cannot indent"),
+        ("a: @home", 1, 4, "'@'; put the text in quotes"),
+        ("a: `x`", 1, 4, "'`'; put the text in quotes"),
+        ("a: b: c", 1, 5, "holds ': ' in quotes"),
+        ("x: 1\na: 'it's'", 2, 8, "check quotes"),
+        ('x: 1\na: "open\nb: 1', 3, 5, "starts in line 2; a quote is not closed"),
+        ("x: 1\na: {b: 1", 2, 9, "starts in line 2; a '{' is not closed"),
+        ("x: 1\na: [b, 1", 2, 9, "starts in line 2; a '[' is not closed"),
+        ("a:\n  - b: 1\n c: 2", 3, 2, "indent"),
+    ],
+)
+def test_a_slip_of_yaml_is_told_in_words_that_help(
+    text: str, line: int, column: int, words: str
+) -> None:
+    with pytest.raises(SpecError) as caught:
+        read_yaml(text)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.line, problem.column) == ("yaml_syntax", line, column)
+    assert words in problem.message
+
+
+def test_a_map_with_a_map_as_its_key_is_no_template() -> None:
+    assert read_yaml("{ {a: 1}: b }").value == {'{"a":1}': "b"}
+    assert read_yaml("? {a: 1}\n: b").value == {'{"a":1}': "b"}
