@@ -12,14 +12,16 @@ import secrets
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 from urllib.parse import quote
 
 from pipex_core.errors import RunLocked, StoreError
 from pipex_core.ports import AppendLog, BlobStore, Faults
 
 unfinished = ".put-"
+no_parts = frozenset({"", ".", ".."})  # of a key
 segment_name = re.compile(r"\d{6,}-\d{6,}\.seg")
 safe_id = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
 full_errors = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -50,12 +52,11 @@ class LocalBlobs:
         self._durable = durable
 
     def put(self, key: str, data: bytes) -> None:
-        target = self._path(key)
-        with _store_errors(f"cannot store {key}"):
-            folder = target.parent
-            _make_folders(folder)
+        target = self._name(key)
+        with _store_errors("cannot store", key):
+            folder = os.path.dirname(target)  # noqa: PTH120 - a checkpoint is written after every step
             temporary = _fresh_name(folder)
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            descriptor = _created(temporary)
             try:
                 try:
                     _write_all(descriptor, data)
@@ -64,7 +65,7 @@ class LocalBlobs:
                 finally:
                     os.close(descriptor)
                 self._hit("store.before_rename")
-                os.replace(temporary, target)  # noqa: PTH105 - a checkpoint is written after every step
+                os.replace(temporary, target)  # noqa: PTH105 - likewise
             except BaseException:
                 Path(temporary).unlink(missing_ok=True)
                 raise
@@ -74,20 +75,20 @@ class LocalBlobs:
 
     def get(self, key: str) -> bytes:
         try:
-            with _store_errors(f"cannot read {key}"), open(self._path(key), "rb", 0) as file:  # noqa: PTH123 - likewise
-                return file.read()
+            with _store_errors("cannot read", key):
+                return _read_all(self._name(key))
         except StoreError as exc:
             if isinstance(exc.__cause__, FileNotFoundError | NotADirectoryError):
                 raise StoreError(f"{key} is not stored", code="not_found") from exc
             raise
 
     def exists(self, key: str) -> bool:
-        return self._path(key).is_file()
+        return os.path.isfile(self._name(key))  # noqa: PTH113 - likewise
 
     def list(self, prefix: str = "") -> Iterator[str]:
         # Only the folder that the prefix names is looked through: a run's journal may be large.
         inside = prefix.rpartition("/")[0]
-        top = self._path(inside) if inside else self.root
+        top = Path(self._name(inside)) if inside else self.root
         keys = [
             path.relative_to(self.root).as_posix()
             for path in top.rglob("*")
@@ -96,21 +97,22 @@ class LocalBlobs:
         return iter(sorted(key for key in keys if key.startswith(prefix)))
 
     def delete(self, key: str) -> None:
-        target = self._path(key)
+        target = self._name(key)
         # Not synced: after a power loss the value may be there again, as if nobody had deleted it.
-        with _store_errors(f"cannot delete {key}"):
-            target.unlink(missing_ok=True)
+        with _store_errors("cannot delete", key), suppress(FileNotFoundError):
+            os.unlink(target)  # noqa: PTH108 - likewise
 
     def url(self, key: str = "") -> str:
-        return str(self._path(key) if key else self.root)
+        return self._name(key) if key else str(self.root)
 
-    def _path(self, key: str) -> Path:
+    def _name(self, key: str) -> str:
+        """Path of a key's file, as text: paths as objects take longer than the file system."""
         parts = key.split("/")
-        if any(part in {"", ".", ".."} or "\0" in part for part in parts):
+        if not no_parts.isdisjoint(parts) or "\0" in key:
             raise StoreError(f"{key!r} is not a key", code="path_denied")
         if parts[-1].startswith(unfinished):
             raise StoreError(f"{key!r} is the name of an unfinished write", code="path_denied")
-        return self.root.joinpath(*parts)
+        return f"{self.root}/{key}"
 
     def _hit(self, point: str) -> None:
         if self._faults is not None:
@@ -301,9 +303,23 @@ def _segments(folder: Path) -> list[str]:
     return sorted(name for name in names if segment_name.fullmatch(name))
 
 
-def _fresh_name(folder: Path) -> str:
+def _fresh_name(folder: str) -> str:
     """Path of a file that nobody else writes; one left by a killed process has another name."""
     return f"{folder}/{unfinished}{secrets.token_hex(8)}"
+
+
+def _created(path: str) -> int:
+    """A new file to be written; its folder is made when it is missing."""
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileNotFoundError:
+        _make_folders(Path(path).parent)
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+
+def _read_all(path: str) -> bytes:
+    with open(path, "rb", 0) as file:  # noqa: PTH123 - likewise
+        return file.read()
 
 
 def _make_folders(folder: Path) -> None:
@@ -317,7 +333,7 @@ def _make_folders(folder: Path) -> None:
         _sync_folder(new.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync_folder(folder: str | Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -331,11 +347,23 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-@contextmanager
-def _store_errors(what: str) -> Iterator[None]:
+class _store_errors:  # noqa: N801 - reads as a function; one as a generator costs more than the call
     """Errors of the operating system as ours."""
-    try:
-        yield
-    except OSError as exc:
-        code = "storage_full" if exc.errno in full_errors else "storage_error"
-        raise StoreError(f"{what}: {exc.strerror or exc}", code=code) from exc
+
+    __slots__ = ("_doing", "_what")
+
+    def __init__(self, doing: str, what: str = "") -> None:
+        self._doing = doing
+        self._what = what
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: object, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        del kind, trace
+        if isinstance(error, OSError):
+            code = "storage_full" if error.errno in full_errors else "storage_error"
+            said = f"{self._doing} {self._what}".rstrip()
+            raise StoreError(f"{said}: {error.strerror or error}", code=code) from error

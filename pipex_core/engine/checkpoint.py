@@ -1,26 +1,29 @@
 """Verified snapshots of a run: saved means read back and found equal.
 
 A checkpoint is an envelope around the state after a step. It bounds what is lost when a journal is
-lost, and proves how much of the journal there must be. The newest ones and the pinned ones are kept; a
-newer one is verified before an older one goes.
+lost, and proves how much of the journal there must be. The newest ones, the last one of each day and the
+pinned ones are kept; a newer one is verified before an older one goes. Old ones go many at a time,
+because to delete a file is as dear as to write one.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from typing import Literal
 
-from pipex_core.engine.encoding import encoded, object_of, pair
+from pipex_core.engine.encoding import encoded, pair
 from pipex_core.engine.snapshot import Snapshot, whole
 from pipex_core.errors import StoreError
 from pipex_core.jsonvalue import Json, canonical_bytes, digest_bytes, parse
 from pipex_core.ports import BlobStore, Faults
 
 checkpoint_schema = "2.0"
-kept = 5
+most_waiting = 32  # old ones that wait to be deleted together
 
 Verdict = Literal["ok", "missing", "damaged", "too_new"]
 
+day_length = len("2026-11-24")
 _name = re.compile(r"checkpoints/(\d{8,})-([0-9a-f]{16})\.json")
 
 
@@ -45,6 +48,23 @@ class CheckpointRef:
     def pin_key(self) -> str:
         """Where it says that it is pinned."""
         return f"checkpoints/{self.seq:08d}-{self.sha16}.pin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RotationPolicy:
+    """Which checkpoints of a run are kept beside the pinned ones.
+
+    Attributes:
+        last: So many of the newest; at least 1.
+        days: The last one of each of so many days, the newest one's day counted.
+    """
+
+    last: int = 5
+    days: int = 7
+
+    def __post_init__(self) -> None:
+        if self.last < 1:
+            raise ValueError(f"the newest checkpoint is always kept, so last is not {self.last}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,14 +120,18 @@ class Saved:
 class Checkpoints:
     """The checkpoints of one run in its blob store."""
 
-    def __init__(self, blobs: BlobStore, *, faults: Faults) -> None:
+    def __init__(
+        self, blobs: BlobStore, *, faults: Faults, policy: RotationPolicy | None = None
+    ) -> None:
         self._blobs = blobs
         self._faults = faults
-        self._known: list[CheckpointRef] | None = None
+        self._policy = policy or RotationPolicy()
+        # Unpinned ones to the day on which they were saved, in the order of their numbers.
+        self._known: dict[CheckpointRef, str] | None = None
         self._pairs: dict[str, tuple[Json, bytes]] = {}
 
     def save(self, checkpoint: Checkpoint, snapshot: Snapshot) -> Saved:
-        """Store a checkpoint and what it names, read them back, and drop the oldest ones.
+        """Store a checkpoint and what it names, read them back, and drop old ones now and then.
 
         Args:
             checkpoint: What it is of.
@@ -120,8 +144,9 @@ class Checkpoints:
         data = self._envelope(checkpoint, snapshot)
         sha256 = digest_bytes(data)
         ref = CheckpointRef(seq=checkpoint.seq, sha16=sha256[:16])
-        known = self._known if self._known is not None else self._unpinned()
-        if any(other.seq == ref.seq and other != ref for other in known):
+        known = self._unpinned()
+        newest = next(reversed(known), ref)
+        if newest.seq >= ref.seq and any(o.seq == ref.seq and o != ref for o in known):
             message = f"checkpoint {ref.seq} of run {checkpoint.run_id} exists with another content"
             raise StoreError(message, code="checkpoint_conflict")
         self._faults.hit("checkpoint.before_save")
@@ -135,12 +160,30 @@ class Checkpoints:
             )
             raise StoreError(message, code="checkpoint_not_saved", detail=exc.code) from exc
         self._faults.hit("checkpoint.after_save")
-        # One writer keeps the list; the one just saved was verified, so there is a newer good one.
-        self._known = [ref, *(other for other in known if other != ref)]
-        for old in self._known[kept:]:
-            self._blobs.delete(old.key)
-        del self._known[kept:]
+        known[ref] = checkpoint.created_at[:day_length]
+        # The one just saved was verified, so there is a newer good one than all that go.
+        if len(known) > self._policy.last + most_waiting:
+            self._drop(expendable(known, self._policy))
         return Saved(ref=ref, sha256=sha256)
+
+    def rotate(self) -> Sequence[CheckpointRef]:
+        """Delete those that the policy does not keep; gives them, oldest first.
+
+        The newest one that verifies and the pinned ones are never among them.
+        """
+        known = self._unpinned()
+        gone = expendable(known, self._policy)
+        kept = [ref for ref in known if ref not in gone]
+        if gone and not any(self.verify(ref) == "ok" for ref in reversed(kept)):
+            return ()
+        self._drop(gone)
+        return gone
+
+    def _drop(self, gone: Sequence[CheckpointRef]) -> None:
+        known = self._unpinned()
+        for ref in gone:
+            self._blobs.delete(ref.key)
+            del known[ref]
 
     def pin(self, ref: CheckpointRef, label: str) -> None:
         """Keep a checkpoint however many newer ones there are.
@@ -150,7 +193,7 @@ class Checkpoints:
         """
         self._blobs.put(ref.pin_key, canonical_bytes({"label": label}))
         if self._known is not None:
-            self._known = [other for other in self._known if other != ref]
+            self._known.pop(ref, None)
 
     def labels(self) -> Mapping[int, str]:
         """Number of each pinned checkpoint to its label."""
@@ -200,7 +243,8 @@ class Checkpoints:
                 return replace(found, damaged=damaged)
         return None
 
-    def _read(self, ref: CheckpointRef) -> Loaded:
+    def _file(self, ref: CheckpointRef) -> tuple[Mapping[str, Json], str]:
+        """The envelope, and the SHA-256 of its file."""
         data = self._blobs.get(ref.key)
         sha256 = digest_bytes(data)
         if not sha256.startswith(ref.sha16):
@@ -209,6 +253,10 @@ class Checkpoints:
         if envelope["schema"] != checkpoint_schema:
             message = f"checkpoint {ref.seq} has schema {envelope['schema']}, which is newer"
             raise StoreError(message, code="schema_too_new")
+        return envelope, sha256
+
+    def _read(self, ref: CheckpointRef) -> Loaded:
+        envelope, sha256 = self._file(ref)
         try:
             found = whole(envelope["payload"], envelope["step_digests"], self._blobs.get)
         except StoreError as exc:
@@ -220,13 +268,15 @@ class Checkpoints:
 
     def _envelope(self, checkpoint: Checkpoint, snapshot: Snapshot) -> bytes:
         """Canonical JSON of the whole file; the state is large and was encoded before."""
-        fields = {name: getattr(checkpoint, name) for name in Checkpoint.__slots__}
-        fields |= {"schema": checkpoint_schema, "payload_sha256": digest_bytes(snapshot.payload)}
-        del fields["step_digests"]
-        pairs = {name: self._pair(name, value) for name, value in fields.items()}
-        pairs["step_digests"] = pair("step_digests", snapshot.digests)
-        pairs["payload"] = pair("payload", snapshot.payload)
-        return object_of(pairs)
+        digests = pair("step_digests", snapshot.digests)
+        made = {"payload": pair("payload", snapshot.payload), "step_digests": digests}
+        found = {"schema": checkpoint_schema, "payload_sha256": digest_bytes(snapshot.payload)}
+        return b"{%b}" % b",".join(
+            [
+                made.get(name) or self._pair(name, found.get(name) or getattr(checkpoint, name))
+                for name in _envelope_fields
+            ]
+        )
 
     def _pair(self, name: str, value: Json) -> bytes:
         """Most fields are the same in all checkpoints of a run; they are encoded once."""
@@ -240,10 +290,43 @@ class Checkpoints:
         if self._blobs.get(key) != data:
             raise StoreError(f"{key} reads back differently", code="read_back")
 
-    def _unpinned(self) -> list[CheckpointRef]:
-        pinned = self.labels()
-        return [ref for ref in self.versions() if ref.seq not in pinned]
+    def _unpinned(self) -> dict[CheckpointRef, str]:
+        if self._known is None:
+            pinned = self.labels()
+            found = [ref for ref in reversed(self.versions()) if ref.seq not in pinned]
+            self._known = {ref: self._day(ref) for ref in found}
+        return self._known
 
+    def _day(self, ref: CheckpointRef) -> str:
+        """When a checkpoint was saved; of a damaged one nothing, so that no day is kept for it."""
+        try:
+            return str(self._file(ref)[0]["created_at"])[:day_length]
+        except StoreError:
+            return ""
+
+
+def expendable(
+    days: Mapping[CheckpointRef, str], policy: RotationPolicy
+) -> Sequence[CheckpointRef]:
+    """Those that the policy does not keep, in their order.
+
+    Args:
+        days: Checkpoint to the day on which it was saved (ISO 8601), in the order of their numbers;
+            an empty day is none.
+        policy: What is kept.
+    """
+    newest_first = list(days)[::-1]
+    kept = set(newest_first[: policy.last])
+    seen = [day for day in dict.fromkeys(days[ref] for ref in newest_first) if day]
+    if seen and policy.days:
+        first_day = date.fromisoformat(seen[0]) - timedelta(days=policy.days - 1)
+        recent = {day for day in seen if date.fromisoformat(day) >= first_day}
+        last_of = {days[ref]: ref for ref in days}
+        kept |= {last_of[day] for day in recent}
+    return [ref for ref in days if ref not in kept]
+
+
+_envelope_fields = sorted({*Checkpoint.__slots__, "schema", "payload", "payload_sha256"})
 
 _verdicts: Mapping[str, Verdict] = {
     "not_found": "missing",

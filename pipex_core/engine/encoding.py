@@ -16,7 +16,9 @@ def encoded(value: Json) -> bytes:
     kind = type(value)
     if kind is str:
         return encode_basestring(value).encode("utf-8", "surrogatepass")
-    return b"%d" % value if kind is int else canonical_bytes(value)
+    if kind is int:
+        return b"%d" % value
+    return b"null" if value is None else canonical_bytes(value)
 
 
 def pair(name: str, value: bytes) -> bytes:
@@ -39,10 +41,17 @@ def object_of(pairs: Mapping[str, bytes]) -> bytes:
     return b"{" + b",".join([pairs[name] for name in names]) + b"}"
 
 
-def pairs_of(record: Mapping[str, Json]) -> bytes:
-    """Canonical JSON of a record without its braces."""
-    texts = [
-        pair(key, value if isinstance(value, Encoded) else encoded(value))
-        for key, value in sorted(record.items())
-    ]
-    return b",".join(texts)
+def halves_of(record: Mapping[str, Json], name: str) -> tuple[bytes, bytes]:
+    """Canonical JSON of a record in two halves, between which the pair of ``name`` has its place.
+
+    Args:
+        record: Without ``name``; with names on both sides of it.
+        name: What is missing.
+    """
+    before: list[bytes] = []
+    behind: list[bytes] = []
+    for key in sorted(record):
+        value = record[key]
+        text = _key(key) + (value if isinstance(value, Encoded) else encoded(value))
+        (before if key < name else behind).append(text)
+    return b"{" + b",".join(before) + b",", b"," + b",".join(behind) + b"}"

@@ -7,102 +7,24 @@ journal: later appends are refused, and with them every call that could not be j
 """
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import TypeVar
 
-from pipex_core.engine.encoding import Encoded, pairs_of
+from pipex_core.engine.encoding import Encoded, halves_of
 from pipex_core.engine.fold import RunState, fold, journal_schema
-from pipex_core.engine.frames import Record, encode, frame, most_bytes, most_records, scan
-from pipex_core.engine.segments import Torn, segment_name, verified
+from pipex_core.engine.frames import Record, most_records, scan
+from pipex_core.engine.segments import Torn, verified
 from pipex_core.engine.snapshot import blob_key, inline_bytes
+from pipex_core.engine.writing import Entry, Segments, WritingThread
 from pipex_core.errors import StoreError
 from pipex_core.jsonvalue import Json, canonical_bytes, digest_bytes, parse
 from pipex_core.ports import AppendLog, BlobStore, Clock, Faults, JournalStore
 
-seal_records = 256
-seal_bytes = 8 * 1024 * 1024
-
 Hold = Callable[[], AbstractContextManager[None]]
 Made = TypeVar("Made")
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A record on its way: its text before and behind the number that it gets when it is written."""
-
-    before: bytes
-    behind: bytes
-    durable: "asyncio.Future[None] | None"
-
-
-class _Segments:
-    """What the writing thread knows: numbers, the segment that is open, its hash."""
-
-    def __init__(
-        self, log: AppendLog, *, first: int, header: Callable[[], Mapping[str, Json]]
-    ) -> None:
-        self.durable = first
-        self._next = first
-        self._log = log
-        self._header = header
-        self._number = 0
-        self._name = ""
-        self._records = 0
-        self._size = 0
-        self._hash = hashlib.sha256()
-
-    def write(self, entries: Sequence[_Entry]) -> None:
-        """Write entries, in as few frames as the limits allow; one sync each."""
-        position = 0
-        while position < len(entries):
-            encoded = [] if self._name else [self._opened()]
-            taken = position
-            room = min(most_records, seal_records - 1 - self._records) - len(encoded)
-            size = sum(map(len, encoded))
-            while taken < len(entries) and taken - position < room:
-                entry = entries[taken]
-                size += len(entry.before) + len(entry.behind)
-                if size > most_bytes and encoded:
-                    break
-                encoded.append(b"%b%d%b" % (entry.before, self._next, entry.behind))
-                self._next += 1
-                taken += 1
-            self._append(encoded)
-            position = taken
-            if self._records >= seal_records - 1 or self._size >= seal_bytes:
-                self.seal()
-
-    def seal(self) -> None:
-        """End the open segment, if there is one, with its count and hash."""
-        if self._name:
-            facts = {"t": "seal", "records": self._records + 1, "sha256": self._hash.hexdigest()}
-            self._append([self._numbered({**self._header(), **facts})])
-            self._name = ""
-
-    def _opened(self) -> bytes:
-        self._number += 1
-        self._name = segment_name(self._log.epoch, self._number)
-        self._records, self._size, self._hash = 0, 0, hashlib.sha256()
-        return self._numbered(self._header())
-
-    def _numbered(self, record: Mapping[str, Json]) -> bytes:
-        encoded = encode({**record, "n": self._next})
-        self._next += 1
-        return encoded
-
-    def _append(self, encoded: Sequence[bytes]) -> None:
-        data = frame(encoded)
-        self._log.append(self._name, data)
-        self.durable = self._next
-        self._hash.update(data)
-        self._records += len(encoded)
-        self._size += len(data)
 
 
 class Journal:
@@ -138,10 +60,10 @@ class Journal:
         self._clock = clock
         self._hold = hold
         self._header: Mapping[str, Json] = {}
-        self._segments = _Segments(log, first=state.records, header=self._stamped_header)
-        self._waiting: list[_Entry] = []
-        self._writing: asyncio.Future[None] | None = None
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+        self._segments = Segments(log, first=state.records, header=self._stamped_header)
+        self._waiting: list[Entry] = []
+        self._is_writing = False
+        self._thread = WritingThread("journal")
         self._failed: StoreError | None = None
         self._is_closed = False
 
@@ -218,18 +140,17 @@ class Journal:
             raise _again(self._failed)
         batch, self._waiting = self._waiting, []
         written: list[bool] = []
+        made: asyncio.Future[Made] = asyncio.get_running_loop().create_future()
 
         def write_and_work() -> Made:
             self._segments.write(batch)
             written.append(True)
             return work()
 
-        loop = asyncio.get_running_loop()
+        # When the waiting task is cancelled, what stands in the batch is written all the same.
+        self._thread.do(write_and_work, partial(self._worked, batch, written, made))
         with self._hold():
-            working = loop.run_in_executor(self._thread, write_and_work)
-            working.add_done_callback(partial(self._worked, batch, written))
-            # When the waiting task is cancelled, what stands in the batch is written all the same.
-            return await asyncio.shield(working)
+            return await made
 
     def records(self) -> Iterator[Record]:
         """All durable records in their order, one segment in memory at a time; not while others write."""
@@ -250,20 +171,15 @@ class Journal:
         try:
             if status is not None and self._failed is None:
                 self._add({"t": "close", "status": status}, None)
-            with self._hold():
-                while self._failed is None and (self._waiting or self._writing):
-                    self._flush()
-                    await asyncio.wait(filter(None, [self._writing]))
-                if self._failed is None:
-                    loop = asyncio.get_running_loop()
-                    await loop.run_in_executor(self._thread, self._segments.seal)
+            if self._failed is None:
+                await self.after_writing(self._segments.seal)
         finally:
             self.release()
 
     def release(self) -> None:
         """Give up the right to write as things stand: for a run that is refused or cut off."""
         self._is_closed = True
-        self._thread.shutdown(wait=True)
+        self._thread.stop()
         self._log.close()
 
     def _add(self, record: Mapping[str, Json], durable: "asyncio.Future[None] | None") -> None:
@@ -272,11 +188,8 @@ class Journal:
         if self._is_closed and record["t"] != "close":
             raise StoreError("the journal is closed")
         # Keys are sorted in a frame, so the number that comes later stands between two halves.
-        stamped = {**record, **self._stamp()}
-        before = pairs_of({key: value for key, value in stamped.items() if key < "n"})
-        behind = pairs_of({key: value for key, value in stamped.items() if key > "n"})
-        entry = _Entry(b"{" + before + b',"n":', b"," + behind + b"}", durable)
-        self._waiting.append(entry)
+        before, behind = halves_of({**record, **self._stamp()}, "n")
+        self._waiting.append(Entry(before, behind, durable))
 
     def _stamp(self) -> dict[str, Json]:
         return {
@@ -290,16 +203,15 @@ class Journal:
 
     def _flush(self) -> None:
         """Hand what waits to the thread, unless it is busy: then it comes back for it."""
-        if self._writing is not None or not self._waiting:
+        if self._is_writing or not self._waiting:
             return
         batch, self._waiting = self._waiting[:most_records], self._waiting[most_records:]
-        loop = asyncio.get_running_loop()
-        self._writing = loop.run_in_executor(self._thread, self._segments.write, batch)
-        self._writing.add_done_callback(partial(self._written, batch))
+        self._is_writing = True
+        self._thread.do(partial(self._segments.write, batch), partial(self._written, batch))
 
-    def _written(self, batch: Sequence[_Entry], writing: "asyncio.Future[None]") -> None:
-        self._writing = None
-        error = None if writing.cancelled() else writing.exception()
+    def _written(self, batch: Sequence[Entry], made: None, error: BaseException | None) -> None:
+        del made
+        self._is_writing = False
         if error is not None:
             self._fail(error, batch)
             return
@@ -308,20 +220,30 @@ class Journal:
             self._flush()
 
     def _worked(
-        self, batch: Sequence[_Entry], written: Sequence[bool], working: "asyncio.Future[Made]"
+        self,
+        batch: Sequence[Entry],
+        written: Sequence[bool],
+        waiting: "asyncio.Future[Made]",
+        made: Made,
+        error: BaseException | None,
     ) -> None:
-        error = None if working.cancelled() else working.exception()
         if error is None or written:
             self._settle(batch)
         else:
-            self._fail(error, batch)
+            error = self._fail(error, batch)
+        if waiting.done():
+            return
+        if error is None:
+            waiting.set_result(made)
+        else:
+            waiting.set_exception(error)
 
-    def _settle(self, batch: Sequence[_Entry]) -> None:
+    def _settle(self, batch: Sequence[Entry]) -> None:
         for entry in batch:
             if entry.durable is not None and not entry.durable.done():
                 entry.durable.set_result(None)
 
-    def _fail(self, error: BaseException, batch: Sequence[_Entry]) -> StoreError:
+    def _fail(self, error: BaseException, batch: Sequence[Entry]) -> StoreError:
         """Refuse everything from now on; those who wait learn it first."""
         self._failed = error if isinstance(error, StoreError) else StoreError(str(error))
         lost, self._waiting = [*batch, *self._waiting], []

@@ -16,7 +16,7 @@ from pipex_core.errors import ErrorRecord, StoreError
 from pipex_core.jsonvalue import Json, canonical_bytes, digest, parse, short
 from pipex_core.llm.cost import Ledger
 from pipex_core.ports import BlobStore, key_part
-from pipex_core.spec.model import PipelineSpec
+from pipex_core.spec.model import PipelineSpec, Shapes
 from pipex_core.spec.names import session_names
 from pipex_core.spec.plan import Plan
 
@@ -101,6 +101,14 @@ class Keeper:
                     raise
             await self._services.clock.sleep(waits_s.pop(0))
 
+    async def rotate(self) -> None:
+        """Delete the checkpoints that the run does not keep beyond its end.
+
+        Raises:
+            StoreError: One could not be deleted.
+        """
+        await self.journal.after_writing(self._checkpoints.rotate)
+
     async def report(self, error: ErrorRecord, record: StepRecord | None, ledger: Ledger) -> None:
         """Write the crash report of a run that ended badly.
 
@@ -174,8 +182,19 @@ def kept_variables(execution: Execution, spec: PipelineSpec) -> dict[str, Mappin
     Raises:
         StoreError: They cannot be read.
     """
-    names = sorted(session_names(spec, execution.services.shapes))
-    return {name: _stored_variables(execution.session_variables, name) for name in names}
+    return variables_of_sessions(execution.session_variables, spec, execution.services.shapes)
+
+
+def variables_of_sessions(
+    store: BlobStore | None, spec: PipelineSpec, shapes: Shapes
+) -> dict[str, Mapping[str, Json]]:
+    """The same from a store; without one every session is empty.
+
+    Raises:
+        StoreError: They cannot be read.
+    """
+    names = sorted(session_names(spec, shapes))
+    return {name: _stored_variables(store, name) for name in names}
 
 
 async def keep_variables(record: StepRecord, execution: Execution) -> None:

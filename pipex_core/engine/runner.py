@@ -283,6 +283,10 @@ class _Run:
                 execution.warn("crash_report_not_written", exc.message, step=None)
                 result = replace(result, warnings=tuple(execution.warnings))
         try:
+            await keeper.rotate()
+        except StoreError as exc:
+            execution.warn("checkpoints_not_deleted", exc.message, step=None)
+        try:
             await journal.close(result.status)
         except StoreError as exc:
             result = replace(

@@ -107,7 +107,7 @@ class _Values:
         self.size = 0
         self._inline: dict[str, bytes] = {}
         self._large: dict[str, bytes] = {}
-        self._joined: bytes | None = None
+        self._joined: bytes | None = b"{}"
 
     def put(self, name: str, data: bytes) -> dict[str, bytes]:
         """Take in a value; gives the blob that has to be stored for it, if it is large."""

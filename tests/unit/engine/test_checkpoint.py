@@ -6,7 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from pipex_core.engine.checkpoint import Checkpoint, CheckpointRef, Checkpoints
+from pipex_core.engine.checkpoint import (
+    Checkpoint,
+    CheckpointRef,
+    Checkpoints,
+    RotationPolicy,
+    expendable,
+)
 from pipex_core.engine.snapshot import Snapshot
 from pipex_core.errors import StoreError
 from tests.fakes.blobs import BreakableBlobs
@@ -59,15 +65,54 @@ def test_the_file_is_canonical_json_named_by_its_number_and_hash() -> None:
     assert document["payload_sha256"] == hashlib.sha256(payload).hexdigest()
 
 
-def test_versions_are_listed_newest_first_and_only_the_last_five_stay() -> None:
+def test_versions_are_listed_newest_first_and_at_the_end_only_the_last_five_stay() -> None:
     _, checkpoints = store(saves=7)
+    assert [ref.seq for ref in checkpoints.rotate()] == [1, 2]
     assert [ref.seq for ref in checkpoints.versions()] == [7, 6, 5, 4, 3]
+    assert checkpoints.rotate() == []
+
+
+def test_old_ones_go_many_at_a_time() -> None:
+    _, checkpoints = store(saves=5 + 32)
+    assert len(checkpoints.versions()) == 37
+    checkpoints.save(replace(first, seq=38), snapshot)
+    assert [ref.seq for ref in checkpoints.versions()] == [38, 37, 36, 35, 34]
 
 
 def test_another_process_goes_on_rotating() -> None:
     blobs, _ = store(saves=5)
-    Checkpoints(blobs, faults=NoFaults()).save(replace(first, seq=6), snapshot)
+    other = Checkpoints(blobs, faults=NoFaults())
+    other.save(replace(first, seq=6), snapshot)
+    other.rotate()
     assert [ref.seq for ref in Checkpoints(blobs, faults=NoFaults()).versions()] == [6, 5, 4, 3, 2]
+
+
+def test_the_last_one_of_each_of_seven_days_stays_too() -> None:
+    # Two a day from the 1st to the 10th: kept are the last five and the later one of the 4th to the 10th.
+    days = {
+        CheckpointRef(seq=2 * day + half, sha16=""): f"2026-11-{day:02}"
+        for day in range(1, 11)
+        for half in (0, 1)
+    }
+    gone = expendable(days, RotationPolicy())
+    assert [ref.seq for ref in days if ref not in gone] == [9, 11, 13, 15, 17, 18, 19, 20, 21]
+    without_days = expendable(days, RotationPolicy(last=2, days=0))
+    assert [ref.seq for ref in days if ref not in without_days] == [20, 21]
+    with pytest.raises(ValueError, match="always kept"):
+        RotationPolicy(last=0)
+
+
+def test_a_good_one_stays_when_all_newer_ones_are_damaged() -> None:
+    blobs, checkpoints = store(saves=7)
+    for ref in checkpoints.versions()[:5]:
+        blobs.change(ref.key)
+    without_days = Checkpoints(blobs, faults=NoFaults(), policy=RotationPolicy(days=0))
+    assert without_days.rotate() == ()
+    # Nobody knows when a damaged one was saved, so the last of the day is the newest good one.
+    assert [ref.seq for ref in Checkpoints(blobs, faults=NoFaults()).rotate()] == [1]
+    latest = checkpoints.latest()
+    assert latest is not None
+    assert latest.checkpoint.seq == 2
 
 
 def test_saving_the_same_again_is_fine_and_another_state_is_a_conflict() -> None:
@@ -143,6 +188,7 @@ def test_a_pinned_checkpoint_stays_however_many_follow_and_in_other_processes_to
     other = Checkpoints(blobs, faults=NoFaults())
     for seq in range(3, 10):
         other.save(replace(first, seq=seq), snapshot)
+    other.rotate()
     assert [ref.seq for ref in other.versions()] == [9, 8, 7, 6, 5, 1]
     assert other.labels() == {1: "before the change"}
     assert other.latest() is not None
