@@ -17,7 +17,7 @@ from pipex_core.app.settings import read_settings
 from pipex_core.errors import ConfigError, PipexError, SpecError
 from pipex_core.spec.plan import Plan
 from pipex_dagster.automation import evaluation_job, models_sensor, nightly_schedule
-from pipex_dagster.pipelines import pipeline_job
+from pipex_dagster.pipelines import Graphs
 from pipex_dagster.resources import (
     ArrowTable,
     JsonRecord,
@@ -137,7 +137,8 @@ def _jobs(project: Project) -> list[dg.JobDefinition]:
     shared = Counter(plan.name for plan in plans.values())
     labels = {stem: plan.name if shared[plan.name] == 1 else stem for stem, plan in plans.items()}
     names = slugs(labels.values())
-    return [*(pipeline_job(plan, names[labels[stem]]) for stem, plan in plans.items()), *found]
+    graphs = Graphs()
+    return [*(graphs.job(plan, names[labels[stem]]) for stem, plan in plans.items()), *found]
 
 
 def _suites(

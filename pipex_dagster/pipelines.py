@@ -1,32 +1,27 @@
-"""Pipelines as jobs: one op per top-level step, edges as in the plan, records on the edges.
+"""Pipelines as jobs: one op per top-level step, edges as in the plan, nested pipelines as nested graphs.
 
-What travels between ops is an envelope: the records of all steps up to here and what the providers had
-counted. A skipped step emits its record like any other and the language decides what follows, because an
-optional output would skip everything downstream. A failed step whose run goes on does the same.
+The graph of a nested pipeline is built once and aliased where it is used; its last op, ``result``, makes
+the record of the step around it. A step that says more about the nested pipeline than what goes in
+and out (a condition, a retry, a time limit, a rule for failures) stays one op.
 """
 
-import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import dagster as dg
 
-from pipex_core.app.pipelines import capped_ledger
-from pipex_core.engine.part import Before, Done, run_part
-from pipex_core.engine.records import StepRecord, error_json, usd
-from pipex_core.engine.runner import effective_inputs
-from pipex_core.errors import ErrorRecord, PipexError, StepError
-from pipex_core.jsonvalue import Json, compact
+from pipex_core.engine.inside import opened
+from pipex_core.jsonvalue import digest
 from pipex_core.spec.model import InputSpec
 from pipex_core.spec.plan import Plan, PlanStep
-from pipex_core.telemetry import Event, Listener
-from pipex_dagster.presentation import Metadata, cut, numbers
-from pipex_dagster.resources import PipexResource, core_key, records_key, root_of
-from pipex_dagster.translator import failure_of, is_worth_a_retry, job_name, op_name, slugs
+from pipex_dagster.resources import core_key, records_key
+from pipex_dagster.stepcards import step_text
+from pipex_dagster.stepping import Book, executed_step, run_outputs
+from pipex_dagster.translator import job_name, op_name, slug, slugs
 
-Envelope = Mapping[str, Json]
-
-envelope_schema = "pipex.envelope/1"
+before_key = "before"
 
 
 def _map(fields: Mapping[str, dg.Field] | None = None) -> dg.Permissive:
@@ -64,35 +59,146 @@ _run_fields: Mapping[str, dg.Field] = {
 }
 
 
-def pipeline_job(plan: Plan, label: str) -> dg.JobDefinition:
-    """The job of a pipeline.
+@dataclass(frozen=True, slots=True)
+class Graphs:
+    """The graphs of the pipelines of one code location.
 
-    Args:
-        plan: Of the pipeline file.
-        label: Name of the pipeline in the names of the job and its ops; unique in the project.
+    Attributes:
+        book: Where their ops find the plan of the job that they run in.
     """
-    aliases = slugs(step.name for step in plan.steps)
-    needs = edges(plan)
-    ops = {step.name: step_op(plan, step, needs[step.name], label=label) for step in plan.steps}
 
-    def body() -> None:
+    book: Book = field(default_factory=Book)
+    _nested: dict[str, dg.GraphDefinition] = field(default_factory=dict)
+
+    def job(self, plan: Plan, label: str) -> dg.JobDefinition:
+        """The job of a pipeline.
+
+        Args:
+            plan: Of the pipeline file.
+            label: Name of the pipeline in the names of the job and its ops; unique in the project.
+        """
+        name = job_name(label)
+        self.book.plans[name] = plan
+        last = _ends(plan)
+        has_outputs = len(last) > 1 and plan.spec.get("outputs") is not None
+
+        def body() -> None:
+            made = self._wired(plan, label)
+            if has_outputs:
+                taken = slugs(step.name for step in plan.steps)
+                ins = [f"after_{taken[step]}" for step in last]
+                op = _op(
+                    partial(run_outputs, self.book),
+                    name=op_name(label, "outputs_of_run"),
+                    ins=ins,
+                    description="The outputs of the workflow, from the steps that end it.",
+                )
+                given = {_input_name(taken, step): made[step] for step in last}
+                op.alias(free_alias("outputs", taken.values()))(**given)
+
+        graph = dg.graph(name=name, description=_about(plan))(body)
+        return graph.to_job(
+            config=dg.ConfigMapping(
+                config_schema={"inputs": _input_fields(plan.inputs.values()), **_run_fields},
+                config_fn=lambda given: {"ops": _config_of(graph, given)},
+            ),
+            metadata={"pipeline": plan.name, "file": plan.spec.source.file},
+        )
+
+    def _graph(self, child: Plan, step: PlanStep, label: str) -> dg.GraphDefinition:
+        """The graph of a nested pipeline: that of a file is built for its first use only."""
+        is_inline = step.spec.child is not None
+        key = f"{label}__{slug(step.name)}" if is_inline else child.spec.source.file
+        if key not in self._nested:
+            own = f"{key if is_inline else slug(child.name)}__nested"
+            taken = {graph.name for graph in self._nested.values()}
+            own = f"{own}_{digest(key)[:6]}" if job_name(own) in taken else own
+            self._nested[key] = self._closed_graph(child, own)
+        return self._nested[key]
+
+    def _closed_graph(self, child: Plan, label: str) -> dg.GraphDefinition:
+        def body(before: Any) -> Any:  # noqa: ANN401 - a value of Dagster's composition
+            made = self._wired(child, label, before=before)
+            taken = slugs(step.name for step in child.steps)
+            last = _ends(child)
+            op = _op(
+                partial(executed_step, self.book, closes=True),
+                name=op_name(label, "result_of_pipeline"),
+                ins=[_input_name(taken, step) for step in last],
+                description=f"What the step around {child.name} makes of it: its outputs and its record.",
+            )
+            given = {_input_name(taken, step): made[step] for step in last}
+            return op.alias(free_alias("result", taken.values()))(**given)
+
+        return dg.graph(
+            name=job_name(label),
+            description=_about(child),
+            ins={before_key: dg.GraphIn()},
+            out=dg.GraphOut(),
+        )(body)
+
+    def _wired(
+        self,
+        plan: Plan,
+        label: str,
+        *,
+        before: Any = None,  # noqa: ANN401 - a value of Dagster's composition
+    ) -> Mapping[str, Any]:
+        """The steps of a plan as nodes with the edges between them; step to its node's output."""
+        aliases = slugs(step.name for step in plan.steps)
+        follows = edges(plan)
         made: dict[str, Any] = {}
-        for step in plan.steps:
-            given = {_input_name(aliases, before): made[before] for before in needs[step.name]}
-            made[step.name] = ops[step.name].alias(aliases[step.name])(**given)
+        for place, step in enumerate(plan.steps):
+            after = follows[step.name]
+            child = opened(plan, step)
+            node: Any
+            if child is None:
+                node = self._step_op(plan, step, after, label=label, is_nested=before is not None)
+                given = {_input_name(aliases, name): made[name] for name in after}
+                given |= {before_key: before} if before is not None and not after else {}
+            else:
+                node = self._graph(child, step, label)
+                values = [made[name] for name in after]
+                given = {before_key: values[0] if len(values) == 1 else values} if after else {}
+                given |= {before_key: before} if before is not None and not after else {}
+            # Steps that are ready at the same time start in file order, as they do without Dagster.
+            invoked = node.alias(aliases[step.name]).tag({"dagster/priority": str(-place)})
+            made[step.name] = invoked(**given)
+        return made
 
-    graph = dg.graph(
-        name=job_name(label),
-        description=plan.spec.get("description") or f"The pipeline {plan.name}.",
-    )(body)
-    return graph.to_job(
-        config=dg.ConfigMapping(
-            config_schema={"inputs": _input_fields(plan.inputs.values()), **_run_fields},
-            config_fn=lambda given: {
-                "ops": {alias: {"config": given} for alias in aliases.values()}
-            },
-        ),
-        metadata={"pipeline": plan.name, "file": plan.spec.source.file},
+    def _step_op(
+        self, plan: Plan, step: PlanStep, after: Sequence[str], *, label: str, is_nested: bool
+    ) -> dg.OpDefinition:
+        aliases = slugs(one.name for one in plan.steps)
+        first = [before_key] if is_nested and not after else []
+        return _op(
+            partial(executed_step, self.book, closes=False),
+            name=op_name(label, step.name),
+            ins=[*(_input_name(aliases, name) for name in after), *first],
+            description=step_text(step),
+            step=step,
+        )
+
+
+def _op(
+    work: Callable[..., Any],
+    *,
+    name: str,
+    ins: Sequence[str],
+    description: str,
+    step: PlanStep | None = None,
+) -> dg.OpDefinition:
+    return dg.OpDefinition(
+        compute_fn=work,
+        name=name,
+        description=description,
+        # The first steps of a pipeline that is nested in a first step follow nothing.
+        ins={key: dg.In(default_value=None) if key == before_key else dg.In() for key in ins},
+        outs={"result": dg.Out(io_manager_key=records_key)},
+        config_schema=_map(),
+        required_resource_keys={core_key},
+        tags=None if step is None else {"pipex/step_type": step.type},
+        code_version=None if step is None else step.digest,
     )
 
 
@@ -107,121 +213,38 @@ def edges(plan: Plan) -> Mapping[str, Sequence[str]]:
     return found
 
 
-def step_op(plan: Plan, step: PlanStep, follows: Sequence[str], *, label: str) -> dg.OpDefinition:
-    """The op that executes a step.
-
-    Args:
-        plan: Of the whole pipeline.
-        step: One of its top-level steps.
-        follows: Steps whose envelopes it is given.
-        label: Name of the pipeline in the name of the op.
-    """
-    aliases = slugs(one.name for one in plan.steps)
-
-    def execute(
-        context: dg.OpExecutionContext, inputs: Mapping[str, Envelope]
-    ) -> Iterator[dg.Output[Envelope]]:
-        given = merged(inputs.values(), order=[one.name for one in plan.steps])
-        try:
-            done = _executed(plan, step, context, given)
-        except PipexError as error:
-            if is_worth_a_retry(error):
-                raise dg.RetryRequested(max_retries=1) from error
-            raise failure_of(error) from error
-        for warning in done.warnings:
-            context.log.warning("%s: %s", warning.code, warning.message)
-        record = done.record
-        if record.ends_run and record.error is not None:
-            raise failure_of(_raised(record.error), shown=record_metadata(done))
-        value = envelope([*_records(given), record], provider_state=done.provider_state)
-        yield dg.Output(value, metadata=record_metadata(done))
-
-    return dg.OpDefinition(
-        compute_fn=execute,
-        name=op_name(label, step.name),
-        description=step.spec.get("description") or f"Step {step.name!r} of type {step.type}.",
-        ins={_input_name(aliases, before): dg.In() for before in follows},
-        outs={"result": dg.Out(io_manager_key=records_key)},
-        config_schema=_map(),
-        required_resource_keys={core_key},
-        tags={"pipex/step_type": step.type},
-        code_version=step.digest,
-    )
+def _ends(plan: Plan) -> Sequence[str]:
+    """The steps that no other one follows."""
+    followed = {name for names in edges(plan).values() for name in names}
+    return [step.name for step in plan.steps if step.name not in followed]
 
 
-def _executed(plan: Plan, step: PlanStep, context: dg.OpExecutionContext, given: Envelope) -> Done:
-    pipex: PipexResource = getattr(context.resources, core_key)
-    config = context.op_config
-    root_run_id, started = root_of(context)
-    before = Before(
-        run_id=root_run_id,
-        started=started,
-        inputs=effective_inputs(plan, config["inputs"]),
-        records=_records(given),
-        provider_state=given["provider_state"],
-    )
-    services = pipex.desk(
-        kind=config.get("provider"),
-        mock_responses=config.get("mock_responses"),
-        cassette=config.get("cassette"),
-        listener=_log_to(context),
-    ).services
-
-    async def work() -> Done:
-        try:
-            return await run_part(
-                plan,
-                step.name,
-                before,
-                services=services,
-                values=config["overrides"],
-                ledger=capped_ledger(pipex.settings),
-            )
-        finally:
-            await services.client.aclose()
-
-    return asyncio.run(work())
+def free_alias(name: str, taken: Iterable[str]) -> str:
+    """``name``, with as many underscores behind it as make it differ from those that are taken."""
+    known = set(taken)
+    while name in known:
+        name += "_"
+    return name
 
 
-def _raised(error: ErrorRecord) -> StepError:
-    raised = StepError(error.message, code=error.code)
-    raised.retryable = error.retryable
-    return raised
-
-
-def envelope(records: Sequence[StepRecord], *, provider_state: Json) -> Envelope:
-    """What an op hands to those that follow it."""
-    return {
-        "schema": envelope_schema,
-        "records": [record.stored() for record in records],
-        "provider_state": provider_state,
-    }
-
-
-def merged(envelopes: Iterable[Envelope], *, order: Sequence[str]) -> Envelope:
-    """Several envelopes as one: each record once, in file order, and the highest counts."""
-    records: dict[str, Json] = {}
-    state: Json = None
-    for one in envelopes:
-        records |= {record["name"]: record for record in one["records"]}
-        state = _higher(state, one["provider_state"])
-    ordered = [records[name] for name in order if name in records]
-    return {"schema": envelope_schema, "records": ordered, "provider_state": state}
-
-
-def _higher(left: Json, right: Json) -> Json:
-    """Counts of two branches: each rule has been used at least as often as either of them says."""
-    if left is None or right is None:
-        return left if right is None else right
-    return [max(pair) for pair in zip(left, right, strict=True)]
-
-
-def _records(given: Envelope) -> list[StepRecord]:
-    return [StepRecord.from_stored(record) for record in given["records"]]
+def _config_of(graph: dg.GraphDefinition, given: Any) -> Mapping[str, Any]:  # noqa: ANN401 - checked by Dagster
+    """The same config for every op, those in nested graphs included."""
+    found: dict[str, Any] = {}
+    for alias, node in graph.node_dict.items():
+        inner = node.definition
+        if isinstance(inner, dg.GraphDefinition):
+            found[alias] = {"ops": _config_of(inner, given)}
+        else:
+            found[alias] = {"config": given}
+    return found
 
 
 def _input_name(aliases: Mapping[str, str], step: str) -> str:
     return f"after_{aliases[step]}"
+
+
+def _about(plan: Plan) -> str:
+    return plan.spec.get("description") or f"The pipeline {plan.name}."
 
 
 def _input_fields(inputs: Iterable[InputSpec]) -> dg.Field:
@@ -240,41 +263,3 @@ def _input_field(one: InputSpec) -> dg.Field:
         description=f"{one.description}{words}".strip() or None,
         **default,
     )
-
-
-def record_metadata(done: Done) -> Metadata:
-    """What the run page shows of a step: numbers, then what went in and out, cut to what is readable."""
-    record = done.record
-    metadata = numbers(
-        {
-            "cost_usd": usd(record.cost_nanousd),
-            "tokens_input": record.tokens.input,
-            "tokens_output": record.tokens.output,
-            "attempts": record.attempts,
-            "duration_ms": record.duration_ms,
-        }
-    )
-    metadata["status"] = dg.MetadataValue.text(record.status)
-    if done.resumed:
-        metadata["resumed"] = dg.MetadataValue.bool(True)
-    if record.model is not None:
-        metadata["model"] = dg.MetadataValue.text(record.model)
-    for name, value in (("prompt", record.metadata.get("prompt")), ("text", record.text)):
-        if isinstance(value, str):
-            metadata[name] = dg.MetadataValue.text(cut(value))
-    if record.data is not None:
-        metadata["data"] = dg.MetadataValue.text(cut(compact(record.data)))
-    if record.files:
-        metadata["files"] = dg.MetadataValue.json(list(record.files))
-    if record.error is not None:
-        metadata["error"] = dg.MetadataValue.json(error_json(record.error) or {})
-    return metadata
-
-
-def _log_to(context: dg.OpExecutionContext) -> Listener:
-    def listen(event: Event) -> None:
-        if event.kind in ("attempt_failed", "call_retried"):
-            facts = ", ".join(f"{key}={value}" for key, value in event.data.items())
-            context.log.info("%s %s: %s", event.kind, event.step, facts)
-
-    return listen

@@ -104,6 +104,9 @@ class Asking:
 
     async def _sent(self, request: Request, retry: RetryPolicy) -> Reply:
         base = request.origin.attempt - 1
+        asked = self._execution.services.asked
+        if asked is not None:
+            asked(self._path, request.prompt)
         if self._onlooker is not None:
             self._onlooker.begin_call()
         try:

@@ -1,52 +1,106 @@
 """Child pipelines of one run: isolated names, shared budget and limits, a bounded depth."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import posixpath
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
+from pipex_core.engine.blocks import Below
 from pipex_core.engine.execution import Execution, Ran, StepLimit
 from pipex_core.engine.keeping import kept_variables
-from pipex_core.engine.timing import within
+from pipex_core.engine.records import StepRecord
+from pipex_core.engine.timing import TookTooLong, within
 from pipex_core.engine.view import View
-from pipex_core.errors import ErrorRecord, ExpressionError, StepError
+from pipex_core.errors import ErrorRecord, ExpressionError, SpecError, StepError
 from pipex_core.expressions.scope import Scope
 from pipex_core.expressions.source import resolve
 from pipex_core.jsonvalue import Json
 from pipex_core.spec.inputs import bind_inputs
 from pipex_core.spec.model import PipelineSpec, StepSpec
 from pipex_core.spec.plan import Plan
-from pipex_core.steps.contract import ChildResult, ChildRun
+from pipex_core.steps.blocks import Record, value_of
+from pipex_core.steps.contract import ChildResult, ChildRun, Outcome
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Nested:
-    """A child that ran, for the step and for the executor's account."""
+async def run_child(  # noqa: PLR0913 - a child, where it stands, and who is told how it goes
+    wanted: ChildRun,
+    *,
+    step: StepSpec,
+    path: str,
+    view: View,
+    execution: Execution,
+    spent: Below,
+    gather: Callable[[Callable[[], Outcome]], None],
+) -> ChildResult:
+    """What the child of a step did; what its finished steps gave is kept also when it is cut off.
 
-    result: ChildResult
-    ran: Ran
-
-
-async def run_child(
-    wanted: ChildRun, *, step: StepSpec, path: str, view: View, execution: Execution
-) -> Nested:
-    """Run the child of a step.
+    Its costs go to ``spent``, the account of the step, as they come. ``gather`` is told how to make the
+    outcome of the step if that is ended from outside.
 
     Raises:
-        StepError: The child cannot start: its file, its inputs, the depth; or it took too long.
+        StepError: The child cannot start: its file, its inputs, the depth.
+        SpecError: Its file has problems.
+    """
+    child, start = open_child(wanted, step=step, path=path, view=view, execution=execution)
+    spec, records = child.plan.spec, _Records(child.plan)
+
+    def told(record: StepRecord) -> None:
+        records.add(record)
+        spent.add_child([record])
+
+    gather(records.outcome)
+    work = child.run_steps(replace(child, told=told), start, f"{path}/")
+    what = f"the pipeline {spec.name!r}"
+    clock = execution.services.clock
+    try:
+        ran = await within(clock, wanted.timeout_s, work, what=what)
+    except TookTooLong as error:
+        scope = start.with_records(records.in_order()).scope(now=clock.now)
+        return ChildResult(
+            steps=records.as_json(), scope=scope, outputs=None, error=error.record(path)
+        )
+    return _result(spec, ran, ran.view.scope(now=clock.now))
+
+
+class _Records:
+    """Records of a child's steps so far, shown in file order."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._names = [step.name for step in plan.steps]
+        self._known: dict[str, StepRecord] = {}
+
+    def add(self, record: StepRecord) -> None:
+        """Take in the record of a step that has ended."""
+        self._known[record.name] = record
+
+    def in_order(self) -> list[StepRecord]:
+        """Those of the steps that have ended."""
+        return [self._known[name] for name in self._names if name in self._known]
+
+    def as_json(self) -> dict[str, Record]:
+        """Name to record as documents show it."""
+        return {record.name: record.as_json() for record in self.in_order()}
+
+    def outcome(self) -> Outcome:
+        """What the step around them has when it is ended now."""
+        shown = self.as_json()
+        values = {name: value_of(record) for name, record in shown.items()}
+        return Outcome(data=values, metadata={"steps": shown})
+
+
+def open_child(
+    wanted: ChildRun, *, step: StepSpec, path: str, view: View, execution: Execution
+) -> tuple[Execution, View]:
+    """The execution of a step's child, and what its first step sees; nothing is executed.
+
+    Raises:
+        StepError: The child cannot start: its file, its inputs, the depth.
         SpecError: Its file has problems.
     """
     plan, child = _opened(wanted, step, path, execution)
     start = _view(wanted, plan.spec, view, child)
-    clock = execution.services.clock
-    until = clock.monotonic() + wanted.timeout_s
-    child = replace(child, deadline=until if child.deadline is None else min(until, child.deadline))
-    ran = await within(
-        clock,
-        wanted.timeout_s,
-        child.run_steps(child, start, f"{path}/"),
-        what=f"the pipeline {plan.spec.name!r}",
-    )
-    scope = ran.view.scope(now=clock.now)
-    return Nested(result=_result(plan.spec, ran, scope), ran=ran)
+    until = execution.services.clock.monotonic() + wanted.timeout_s
+    deadline = until if child.deadline is None else min(until, child.deadline)
+    return replace(child, deadline=deadline), start
 
 
 def outputs_of(spec: PipelineSpec, scope: Scope) -> Mapping[str, Json] | None:
@@ -76,12 +130,18 @@ def _opened(
         execution.max_depth, execution.depth + (wanted.max_depth or execution.max_depth)
     )
     if execution.depth + 1 > max_depth:
+        files = f" ({' -> '.join(execution.chain)})" if len(execution.chain) > 1 else ""
         raise StepError(
-            f"{path} would be nested {execution.depth + 1} deep, and {max_depth} is the most",
+            f"{path}{files} would be nested {execution.depth + 1} deep, and {max_depth} is the most",
             code="limit_exceeded",
         )
     plan, file = _plan(wanted, step, execution)
     child = execution.child(plan, file=file, top=path)
+    if wanted.workspace_dir is not None:
+        folder = posixpath.join(execution.folder, wanted.workspace_dir)
+        inside = execution.workspace.narrowed(execution.folder or ".")
+        inside.narrowed(wanted.workspace_dir)  # refuses one that lies outside of what is allowed
+        child = replace(child, folder=folder)
     limits = child.limits
     if wanted.max_total_steps is not None:
         limits = (StepLimit(wanted.max_total_steps), *limits)
@@ -93,12 +153,21 @@ def _plan(wanted: ChildRun, step: StepSpec, execution: Execution) -> tuple[Plan,
         return execution.plan.child(step), None
     plan = execution.plan.children.get(step.path)
     if plan is None:  # its path holds a template
-        plan = execution.services.load_pipeline(wanted.file, execution.plan.spec.source.file)
+        plan = _loaded(wanted.file, execution)
     file = plan.spec.source.file
     if file in execution.chain:
         chain = " -> ".join([*execution.chain, file])
         raise StepError(f"a pipeline contains itself: {chain}", code="circular_pipeline")
     return plan, file
+
+
+def _loaded(file: str, execution: Execution) -> Plan:
+    try:
+        return execution.services.load_pipeline(file, execution.plan.spec.source.file)
+    except SpecError as exc:
+        if exc.code == "file_unreadable":
+            raise StepError(exc.message, code="file_not_found") from exc
+        raise
 
 
 def _view(wanted: ChildRun, spec: PipelineSpec, parent: View, execution: Execution) -> View:

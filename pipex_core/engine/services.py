@@ -109,6 +109,7 @@ class Services:
         sessions: Sessions that outlive a run; None where they end with it.
         session_variables: Keeps the variables of sessions, likewise.
         commands: Runs the commands of models; None where the deployment does not allow any.
+        asked: Is shown the path of a step and each prompt that it sends, or None.
         watchers: Streaming handlers by name. What they make hears ``delta`` events with ``text``,
             ``restart`` and ``is_end``.
     """
@@ -134,4 +135,5 @@ class Services:
     sessions: SessionStore | None = None
     session_variables: BlobStore | None = None
     commands: Commands | None = None
+    asked: Callable[[str, str], None] | None = None
     watchers: Mapping[str, Watcher] = field(default_factory=dict)

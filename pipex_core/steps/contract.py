@@ -84,6 +84,9 @@ class Outcome:
     paid: Paid = nothing_paid
 
 
+child_timeout_s: Final = 300.0  # of a child whose step names no other
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildRun:
     """What a child pipeline is to run.
@@ -96,6 +99,7 @@ class ChildRun:
         max_depth: Deepest nesting allowed below this step, or None for what is inherited.
         max_total_steps: Steps that may be executed below this step, or None.
         timeout_s: Wall deadline of the child.
+        workspace_dir: Folder of the workspace that the child is confined to, or None.
     """
 
     file: str | None
@@ -103,7 +107,22 @@ class ChildRun:
     inherit: bool = False
     max_depth: int | None = None
     max_total_steps: int | None = None
-    timeout_s: float = 300.0
+    timeout_s: float = child_timeout_s
+    workspace_dir: str | None = None
+
+    @classmethod
+    def of(cls, step: StepSpec, *, file: str | None, inputs: Mapping[str, Json]) -> "ChildRun":
+        """What a step asks for in its ``config``, with what its templates gave."""
+        config = step.get("config", {})
+        return cls(
+            file=file,
+            inputs=inputs,
+            inherit=config.get("inherit_context", False),
+            max_depth=config.get("max_depth"),
+            max_total_steps=config.get("max_total_steps"),
+            timeout_s=config.get("timeout_seconds", child_timeout_s),
+            workspace_dir=config.get("workspace_dir"),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

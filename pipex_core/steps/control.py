@@ -1,12 +1,14 @@
 """Steps without a model: values, variables, transforms, branches, jumps, checkpoints, nested pipelines."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from pipex_core.errors import ExpressionError, StepError
 from pipex_core.expressions.evaluate import evaluate
-from pipex_core.expressions.paths import parse_path
+from pipex_core.expressions.paths import entry, parse_path
+from pipex_core.expressions.reading import read_expression
 from pipex_core.expressions.transform import transform
 from pipex_core.expressions.values import to_text, truth
 from pipex_core.jsonvalue import Json, compact, type_name
@@ -14,8 +16,7 @@ from pipex_core.spec.model import Effect, FieldShape, Finding, StepShape, StepSp
 from pipex_core.steps.blocks import BlockResult, Inside, Record, Written, error_of, value_of
 from pipex_core.steps.contract import ChildResult, ChildRun, Outcome, StepContext
 
-default_timeout_s: Final = 300.0
-
+_step_name: Final = re.compile(r"[\w.-]+")  # may be none that the expression language could read
 _text: Final = FieldShape(types=("str",))
 _flag: Final = FieldShape(kind="plain", types=("bool",))
 
@@ -238,6 +239,25 @@ def _check_child(step: StepSpec) -> Iterable[Finding]:
         )
     elif not has_file and not has_inline:
         yield Finding(code="missing_field", message="`pipeline_file` or `pipeline` is missing")
+    yield from _check_outputs(step.get("outputs") or ())
+
+
+def _check_outputs(wanted: Json) -> Iterable[Finding]:
+    """Paths that are no expressions; where they lead is known when the child has run."""
+    places = wanted.items() if isinstance(wanted, Mapping) else enumerate(wanted)
+    for key, given in places:
+        inner = ".path" if isinstance(given, Mapping) else ""
+        path = given["path"] if isinstance(given, Mapping) else given
+        place = entry(key) if isinstance(key, str) else f"[{key}]"
+        for found in () if _step_name.fullmatch(path) else read_expression(path).findings:
+            yield Finding(
+                code=found.code,
+                message=found.message,
+                path=f"outputs{place}{inner}",
+                suggestion=found.suggestion,
+                position=found.position,
+                in_text=True,
+            )
 
 
 _child_config: Final[Mapping[str, FieldShape]] = {
@@ -245,12 +265,20 @@ _child_config: Final[Mapping[str, FieldShape]] = {
     "max_depth": FieldShape(kind="plain", types=("int",), low=1),
     "max_total_steps": FieldShape(kind="plain", types=("int",), low=1),
     "timeout_seconds": FieldShape(kind="plain", types=("num",), above=0),
+    "workspace_dir": FieldShape(kind="plain", types=("str",)),
     "memory_limit_mb": FieldShape(kind="plain", types=("num",), ignored=True),
     "continue_on_error": _flag,
     "max_retries": FieldShape(kind="plain", types=("int",), low=0),
     **dict.fromkeys(
         ("inherit_providers", "inherit_functions", "enable_tracing", "checkpoint_enabled"), _flag
     ),
+}
+
+
+_path: Final = FieldShape(kind="plain", types=("str",))
+_named_output: Final[Mapping[str, FieldShape]] = {
+    "path": FieldShape(kind="plain", types=("str",), required=True),
+    "as": _path,
 }
 
 
@@ -267,22 +295,24 @@ class NestedPipeline:
                 kind="plain", unsupported="use `pipeline_file`, or `pipeline` for an inline one"
             ),
             "inputs": FieldShape(types=("map",)),
-            "outputs": FieldShape(kind="plain", types=("list", "map")),
+            "outputs": FieldShape(
+                kind="plain",
+                types=("list", "map"),
+                item=FieldShape(kind="plain", types=("str", "map"), fields=_named_output),
+                values=_path,
+                description="Paths into the child's steps, each with the name of what it gives.",
+            ),
             "config": FieldShape(kind="plain", types=("map",), fields=_child_config),
         },
         check=_check_child,
     )
 
     async def run(self, ctx: StepContext) -> Outcome:
-        config = ctx.step.get("config", {})
         file = ctx.rendered("pipeline_file")
-        child = ChildRun(
+        child = ChildRun.of(
+            ctx.step,
             file=None if file is None else to_text(file),
             inputs=ctx.rendered("inputs", default={}),
-            inherit=config.get("inherit_context", False),
-            max_depth=config.get("max_depth"),
-            max_total_steps=config.get("max_total_steps"),
-            timeout_s=config.get("timeout_seconds", default_timeout_s),
         )
         result = await ctx.run_child(child)
         metadata = {"steps": dict(result.steps)}

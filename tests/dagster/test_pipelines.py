@@ -1,27 +1,17 @@
 """Pipelines as jobs: the same records as the engine, edges of the plan, and a second try that goes on."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
-from pipex_core.app.pipelines import load_pipeline, run_pipeline
-from pipex_core.app.project import open_project
+from pipex_core.app.pipelines import load_pipeline
 from pipex_core.engine.records import StepRecord
-from pipex_dagster.pipelines import edges, merged
+from pipex_dagster.envelopes import merged
+from pipex_dagster.pipelines import edges
 from pipex_dagster.reexecution import reexecuted
 from tests.dagster.conftest import Project, failure
-
-root = Path(__file__).resolve().parents[2]
-fixtures = root / "pipelines" / "fixtures"
-# An example that reads or writes files needs a workspace of its own; those run in tests/e2e.
-shipped = [
-    path
-    for path in open_project(root).pipelines
-    if not (fixtures / path.stem / "workspace").is_dir()
-]
 
 
 def run_job(project: Project, name: str, **config: Any) -> dg.ExecuteInProcessResult:
@@ -36,8 +26,8 @@ def records_of(project: Project, result: dg.ExecuteInProcessResult) -> dict[str,
     folder = project.root / "results/dagster/records" / result.run_id
     found: dict[str, dict[str, Any]] = {}
     for path in folder.rglob("*.json"):
-        for stored in json.loads(path.read_text())["records"]:
-            found[stored["name"]] = StepRecord.from_stored(stored).as_json()
+        for one in json.loads(path.read_text())["finished"]:
+            found[one["path"]] = StepRecord.from_stored(one["record"]).as_json()
     return found
 
 
@@ -48,25 +38,6 @@ def shown(result: dg.ExecuteInProcessResult, node: str) -> dict[str, Any]:
         if event.event_type_value == "STEP_OUTPUT":
             return {name: value.value for name, value in data.metadata.items()}
     return {}
-
-
-@pytest.mark.parametrize("path", shipped, ids=lambda path: path.stem)
-def test_every_shipped_pipeline_leaves_the_records_of_the_engine(
-    project: Project, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for other in open_project(root).pipelines:
-        project.write(f"pipelines/{other.name}", other.read_text())
-    given = json.loads((fixtures / path.stem / "inputs.json").read_text())
-    rules = fixtures / path.stem / "mock.yaml"
-    answers = {"mock_responses": str(rules)} if rules.is_file() else {}
-    result = run_job(project, path.stem, inputs=given, provider="mock", **answers)
-    assert result.success
-    file = project.root / "pipelines" / path.name
-    # Sessions outlive a run: the second one must not go on with those of the first.
-    monkeypatch.setenv("PIPELINE_CHECKPOINT_DIR", str(project.root / "apart"))
-    whole = run_pipeline(file, given, provider="mock", mock_responses=answers.get("mock_responses"))
-    expected = {name: record.as_json() for name, record in whole.steps.items()}
-    assert records_of(project, result) == expected
 
 
 branches = """
@@ -107,6 +78,17 @@ def test_a_skipped_step_hands_its_record_on_and_the_language_decides(project: Pr
     records = records_of(project, result)
     assert records["shout"]["status"] == "skipped"
     assert records["both"]["text"] == "l r true"
+    assert shown(result, "shout")["skipped"] is True
+    assert shown(result, "shout")["reason"] == "condition not met: inputs.loud"
+    assert "skipped: condition not met: inputs.loud" in project_log(project, result)
+    folder = project.root / "results/dagster/records" / result.run_id
+    envelopes = {name: json.loads((folder / name / "result.json").read_text()) for name in records}
+    assert {name: one["skipped"] for name, one in envelopes.items()} == {
+        "left": False,
+        "right": False,
+        "shout": True,
+        "both": False,
+    }
 
 
 def test_a_mock_that_counts_goes_on_counting_from_step_to_step(project: Project) -> None:
@@ -212,8 +194,8 @@ def test_a_repeated_run_keeps_what_was_paid(project: Project) -> None:
         project.instance, first.run_id, project_dir=str(project.root), all_steps=True
     )
     folder = project.root / "results/dagster/records" / whole.run_id
-    (paid,) = json.loads((folder / "paid/result.json").read_text())["records"]
-    assert paid["text"] == "one"
+    (paid,) = json.loads((folder / "paid/result.json").read_text())["finished"]
+    assert paid["record"]["text"] == "one"
 
 
 def test_a_file_that_changed_since_the_failure_says_what_to_do(project: Project) -> None:
@@ -225,16 +207,16 @@ def test_a_file_that_changed_since_the_failure_says_what_to_do(project: Project)
 
 
 def test_envelopes_of_two_branches_become_one_in_file_order() -> None:
-    left = {"records": [{"name": "b"}, {"name": "a"}], "provider_state": [1, 0]}
-    right = {"records": [{"name": "c"}, {"name": "a"}], "provider_state": [0, 2]}
+    left = {"finished": [{"path": "b"}, {"path": "a"}], "provider_state": [1, 0]}
+    right = {"finished": [{"path": "c"}, {"path": "a"}], "provider_state": [0, 2]}
     found = merged([left, right], order=["a", "b", "c"])
-    assert [record["name"] for record in found["records"]] == ["a", "b", "c"]
+    assert [one["path"] for one in found["finished"]] == ["a", "b", "c"]
     assert found["provider_state"] == [1, 2]
 
 
 @pytest.mark.parametrize(("left", "right", "expected"), [(None, [1], [1]), ([1], None, [1])])
 def test_a_branch_without_counts_changes_none(left: Any, right: Any, expected: list[int]) -> None:
-    envelopes = [{"records": [], "provider_state": state} for state in (left, right)]
+    envelopes = [{"finished": [], "provider_state": state} for state in (left, right)]
     assert merged(envelopes, order=[])["provider_state"] == expected
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipex_core.adapters.mock import MockProvider
 from pipex_core.app.wiring import MockState
-from pipex_core.engine.part import Before, Done, run_part
+from pipex_core.engine.part import Before, Done, Finished, Used, run_part
 from pipex_core.engine.records import StepRecord
 from pipex_core.errors import ConfigError
 from pipex_core.llm.cost import Budget, Ledger
@@ -32,8 +32,8 @@ workflow:
 mock = {"responses": [{"replies": ["one", "two", "three"]}]}
 
 
-def before(*records: StepRecord, **changed: Any) -> Before:
-    known = Before(run_id="r1", started=start, inputs={"topic": "cats"}, records=records)
+def before(*finished: Finished, **changed: Any) -> Before:
+    known = Before(run_id="r1", started=start, inputs={"topic": "cats"}, finished=finished)
     return replace(known, **changed)
 
 
@@ -55,13 +55,14 @@ def counting_world() -> World:
 
 def test_steps_in_worlds_of_their_own_leave_the_records_of_one_run() -> None:
     whole = World(mock).run(pipeline, {"topic": "cats"})
-    records: list[StepRecord] = []
+    finished: list[Finished] = []
     state = None
     for name in whole.steps:
         world = counting_world()
-        done = part(world, world.plan(pipeline), name, before(*records, provider_state=state))
-        records.append(done.record)
+        done = part(world, world.plan(pipeline), name, before(*finished, provider_state=state))
+        finished.append(done.finished)
         state = done.provider_state
+    records = [one.record for one in finished]
     assert shown(records) == shown(list(whole.steps.values()))
     assert [record.text for record in records] == ["one", None, None, "two"]
 
@@ -100,9 +101,9 @@ def test_a_step_that_failed_is_tried_again_and_what_it_spent_counts() -> None:
 def test_calls_of_the_steps_before_count_in_the_budget_of_the_run() -> None:
     world = World(mock)
     plan = world.plan(pipeline)
-    made = part(world, plan, "plan", before()).record
-    busy = replace(made, attempts=2)
-    kept = part(world, plan, "keep", before(busy)).record
+    made = part(world, plan, "plan", before()).finished
+    busy = replace(made, used=Used(calls=2))
+    kept = part(world, plan, "keep", before(busy)).finished
     last = part(world, plan, "last", before(busy, kept)).record
     assert last.error is not None
     assert last.error.code == "budget_exceeded"
@@ -111,8 +112,8 @@ def test_calls_of_the_steps_before_count_in_the_budget_of_the_run() -> None:
 def test_a_budget_around_the_pipeline_holds_for_a_step_by_itself() -> None:
     world = World(mock)
     plan = world.plan(pipeline)
-    made = part(world, plan, "plan", before()).record
-    kept = part(world, plan, "keep", before(made)).record
+    made = part(world, plan, "plan", before()).finished
+    kept = part(world, plan, "keep", before(made)).finished
     given = before(made, kept)
     around = Ledger(Budget(max_calls=1))
     done = asyncio.run(run_part(plan, "last", given, services=world.services, ledger=around))
