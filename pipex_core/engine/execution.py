@@ -132,6 +132,11 @@ async def no_checkpoint(path: str, label: str | None) -> None:
     del path, label
 
 
+def unheard(record: StepRecord) -> None:
+    """Nobody listens."""
+    del record
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
     """A plan that is being executed, or a child of one.
@@ -162,6 +167,7 @@ class Execution:
         transaction: What these steps do is undone with, or None.
         folder: Part of the workspace that these steps are confined to; empty for the whole.
         is_forced: Whether the run goes on although an earlier undo was not complete.
+        told: Hears of each step of this plan that has ended.
     """
 
     services: Services
@@ -191,6 +197,7 @@ class Execution:
     transaction: Transaction | None = None
     folder: str = ""
     is_forced: bool = False
+    told: Callable[[StepRecord], None] = unheard
 
     @property
     def is_nested(self) -> bool:

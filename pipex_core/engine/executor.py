@@ -299,12 +299,15 @@ class _Run:
         return block_of(records)
 
     async def _run_child(self, wanted: ChildRun) -> ChildResult:
-        execution = self._below()
-        nested = await run_child(
-            wanted, step=self._step, path=self._path, view=self._view, execution=execution
+        return await run_child(
+            wanted,
+            step=self._step,
+            path=self._path,
+            view=self._view,
+            execution=self._below(),
+            spent=self._spent,
+            gather=self._gather,
         )
-        self._spent.add_child(list(nested.ran.records.values()))
-        return nested.result
 
     # -- ending
 

@@ -37,7 +37,11 @@ _classes: Final[Mapping[ErrorClass, str]] = {
     "author": "undefined_reference type_error invalid_input missing_input unknown_input"
     " validation_failed file_not_found echo_failed session_limit gate_failed replay_miss"
     " iteration_failed task_failed invalid_spec expression_syntax unknown_function bad_arguments"
-    " bad_condition expression_too_complex circular_pipeline step_failed invalid_option",
+    " bad_condition expression_too_complex circular_pipeline step_failed invalid_option"
+    " file_unreadable yaml_syntax duplicate_key not_a_pipeline too_large missing_field wrong_type"
+    " unknown_value out_of_range conflicting_fields unsupported_feature duplicate_step unknown_step"
+    " forward_reference unknown_step_type unknown_gemini_function misplaced_step parallel_write"
+    " invalid_schema unknown_operation",
     "request": "invalid_request not_found",
     "model": "content_filter empty_reply invalid_reply output_schema_failed max_turns",
     "throttle": "rate_limit overloaded",
@@ -48,7 +52,8 @@ _classes: Final[Mapping[ErrorClass, str]] = {
     "limits": "budget_exceeded limit_exceeded deadline",
     "storage": "storage_error storage_full checkpoint_not_saved",
     "state": "journal_damaged journal_tampered checkpoint_damaged checkpoint_conflict"
-    " schema_too_new state_lost checkpoint_mismatch resume_mismatch unknown_run run_finished",
+    " schema_too_new state_lost checkpoint_mismatch resume_mismatch unknown_run run_finished"
+    " needs_operator",
     "ownership": "run_locked fenced cancelled",
     "worker": "worker_died worker_timeout worker_memory",
     "confinement": "path_denied tool_denied blocked_address",

@@ -129,6 +129,7 @@ class _Schedule:
         self._records[place] = record
         if self._after_step is not None:
             self._records[place] = record = await self._after_step(record)
+        self._execution.told(record)
         if record.ends_run:
             self._failed = self._failed or record
             return
