@@ -13,12 +13,15 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from pipex_core.errors import StepError
+from pipex_core.expressions.paths import entry
+from pipex_core.expressions.template import has_template
 from pipex_core.expressions.values import to_text
 from pipex_core.jsonvalue import Json
 from pipex_core.llm.globs import matches
 from pipex_core.ports import FileEntry, Workspace
 from pipex_core.registry import nearest
 from pipex_core.spec.model import Effect, FieldShape, Finding, StepShape, StepSpec
+from pipex_core.spec.shape import got
 from pipex_core.steps.contract import Outcome, StepContext
 from pipex_core.steps.manifests import declared, project_kinds
 from pipex_core.steps.sources import Function, functions_in, imports_in, language_of, resolved
@@ -289,24 +292,33 @@ _queries: Final[Mapping[str, _Query]] = {
 }
 
 
-def _arguments(given: Json) -> Arguments:
-    """What a query is told: a map, or a list of maps with one key each."""
+def _told(given: Json) -> Sequence[tuple[str, Json, str]] | None:
+    """Name, value and place of each argument in a map, or in a list of maps."""
     if isinstance(given, Mapping):
-        return given
-    maps = [one for one in given if isinstance(one, Mapping)] if isinstance(given, list) else []
-    return {key: value for one in maps for key, value in one.items()}
+        return [(name, value, entry(name)) for name, value in given.items()]
+    if not isinstance(given, list) or not all(isinstance(one, Mapping) for one in given):
+        return None
+    return [
+        (name, value, f"[{at}]{entry(name)}")
+        for at, one in enumerate(given)
+        for name, value in one.items()
+    ]
+
+
+def _arguments(given: Json) -> Arguments:
+    return {name: value for name, value, _ in _told(given) or ()}
 
 
 def _check(step: StepSpec) -> Iterable[Finding]:
     queries = step.get("queries", {})
     for name, query in queries.items() if isinstance(queries, Mapping) else ():
-        path = f"queries.{name}"
+        path = f"queries{entry(name)}"
         if not isinstance(query, Mapping) or len(query) != 1:
             message = f"a query is a map with one of {', '.join(_queries)}"
             yield Finding(code="unknown_value", message=message, path=path)
             continue
         (kind, given) = next(iter(query.items()))
-        yield from _check_query(kind, given, f"{path}.{kind}")
+        yield from _check_query(kind, given, path + entry(kind))
 
 
 def _check_query(kind: str, given: Json, path: str) -> Iterable[Finding]:
@@ -319,26 +331,44 @@ def _check_query(kind: str, given: Json, path: str) -> Iterable[Finding]:
             suggestion=nearest(kind, _queries),
         )
         return
-    told = _arguments(given)
+    if not known.needs and not known.takes:
+        if given is not True:
+            message = f"{kind} is asked with true, not with {got(given)}"
+            yield Finding(code="wrong_type", message=message, path=path)
+        return
+    if isinstance(given, str) and has_template(given):
+        return
+    told = _told(given)
+    if told is None:
+        message = f"{kind} is told a map or a list of maps, not {got(given)}"
+        yield Finding(code="wrong_type", message=message, path=path)
+        return
     names = [name for name in (known.needs, *known.takes) if name]
-    for name in told:
-        if name not in names:
-            yield Finding(
-                code="unknown_field",
-                message=f"{kind} takes no {name!r}",
-                path=path,
-                severity="warning",
-                suggestion=nearest(name, names),
-            )
-    if known.needs and known.needs not in told:
-        yield Finding(code="missing_field", message=f"{kind} needs {known.needs!r}", path=path)
-    wanted = told.get("type")
-    if kind == "find_files" and wanted is not None and wanted not in file_types:
+    for name, value, place in told:
+        yield from _check_argument(kind, name, value, path + place, names)
+    if known.needs and known.needs not in _arguments(given):
+        missing = path + entry(known.needs)
+        yield Finding(code="missing_field", message=f"{kind} needs {known.needs!r}", path=missing)
+
+
+def _check_argument(
+    kind: str, name: str, value: Json, path: str, names: Sequence[str]
+) -> Iterable[Finding]:
+    if name not in names:
+        yield Finding(
+            code="unknown_field",
+            message=f"{kind} takes no {name!r}",
+            path=path,
+            severity="warning",
+            suggestion=nearest(name, names),
+        )
+    filled_later = isinstance(value, str) and has_template(value)
+    if (kind, name) == ("find_files", "type") and value not in file_types and not filled_later:
         yield Finding(
             code="unknown_value",
-            message=f"'type' is one of {', '.join(file_types)}, not {wanted!r}",
+            message=f"'type' is one of {', '.join(file_types)}, not {value!r}",
             path=path,
-            suggestion=nearest(str(wanted), file_types),
+            suggestion=nearest(str(value), file_types),
         )
 
 

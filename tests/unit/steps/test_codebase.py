@@ -203,22 +203,31 @@ def test_manifests_are_read(file: str, text: str, found: list[tuple[str, str]]) 
 
 
 @pytest.mark.parametrize(
-    ("query", "codes"),
+    ("query", "found"),
     [
         ({"find_files": {"type": "main"}}, []),
-        ({"find_files": {"type": "mian"}}, ["unknown_value"]),
-        ({"find_files": {"kind": "main"}}, ["unknown_field"]),
-        ({"find_dependents": {}}, ["missing_field"]),
+        ({"find_files": {"type": "{{ kind }}"}}, []),
+        ({"find_files": "{{ asked }}"}, []),
+        ({"find_files": {"type": "mian"}}, [("unknown_value", "find_files.type", "main")]),
+        ({"find_files": [{"type": "tests"}]}, [("unknown_value", "find_files[0].type", "test")]),
+        ({"find_files": {"patern": "*"}}, [("unknown_field", "find_files.patern", "pattern")]),
+        ({"find_files": {"a b": "*"}}, [("unknown_field", 'find_files["a b"]', None)]),
+        ({"find_files": 5}, [("wrong_type", "find_files", None)]),
+        ({"find_files": [5]}, [("wrong_type", "find_files", None)]),
+        ({"find_dependents": {}}, [("missing_field", "find_dependents.of_file", None)]),
         ({"find_dependents": [{"of_file": "a"}]}, []),
-        ({"find_file": {}}, ["unknown_value"]),
+        ({"find_file": {}}, [("unknown_value", "find_file", "find_files")]),
         ({"get_git_status": True}, []),
-        ({"find_files": {}, "get_dependencies": True}, ["unknown_value"]),
-        ("find_files", ["unknown_value"]),
+        ({"get_git_status": "yes"}, [("wrong_type", "get_git_status", None)]),
+        ({"find_files": {}, "get_dependencies": True}, [("unknown_value", "", None)]),
+        ("find_files", [("unknown_value", "", None)]),
     ],
+    ids=str,
 )
-def test_queries_are_checked(query: Any, codes: list[str]) -> None:
-    found = CodebaseQuery.shape.check(spec("codebase_query", queries={"q": query}))
-    assert [finding.code for finding in found] == codes
+def test_queries_are_checked(query: Any, found: list[tuple[str, str, str | None]]) -> None:
+    findings = CodebaseQuery.shape.check(spec("codebase_query", queries={"q": query}))
+    shown = [(f.code, f.path.removeprefix("queries.q").lstrip("."), f.suggestion) for f in findings]
+    assert shown == found
 
 
 def test_only_a_map_of_queries_is_looked_into() -> None:
