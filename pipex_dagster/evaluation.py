@@ -22,7 +22,8 @@ from pipex_core.evals.carry import CarryIndex
 from pipex_core.evals.job import EvalJob
 from pipex_core.evals.judged import Judged
 from pipex_core.evals.judgement import Judgement, summarise
-from pipex_core.evals.runner import EvalRun, check_resume, header_of, respond, watch
+from pipex_core.evals.resuming import check_resume, header_of
+from pipex_core.evals.runner import EvalRun, respond, watch
 from pipex_core.evals.scoring import score
 from pipex_core.evals.table import joined, response_batch
 from pipex_core.jsonvalue import Json, digest

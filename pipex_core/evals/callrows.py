@@ -20,6 +20,7 @@ from pipex_core.llm.provider import Begun, Response
 from pipex_core.ports import Clock
 
 rows_per_batch: Final = 1_000
+judge_prefix: Final = "judge:"  # of the units in which judges are asked
 in_doubt: Final = "in_doubt"  # code of a call that was sent and whose end nobody saw
 
 Record = Mapping[str, Json]
@@ -112,15 +113,17 @@ def _identity(record: Record) -> _Call:
 
 
 def _row(run_id: str, number: str, unit: str, begin: Record, end: Record) -> dict[str, Json]:
-    case, _, rest = unit.removeprefix("case:").partition("#")
+    is_judged = unit.startswith(judge_prefix)
+    case, _, rest = unit.removeprefix(judge_prefix if is_judged else "case:").partition("#")
     repeat, _, step = rest.partition("/")
     usage = end.get("usage")
     return {
         "call_id": f"{run_id}:{number}",
         "case_id": case,
         "repeat": int(repeat),
-        "role": "target",
-        "step_path": step or None,
+        "role": "judge" if is_judged else "target",
+        "step_path": None if is_judged else step or None,
+        "metric": step if is_judged else None,
         "attempt": begin["attempt"],
         "request_key": begin["request"],
         "provider": begin["provider"],

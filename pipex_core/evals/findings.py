@@ -103,6 +103,8 @@ def warning_lines(found: Findings) -> list[str]:
     judgement = found.judgement
     totals = judgement.summary.totals
     lines = list(judgement.verdict.warnings) if judgement.verdict else []
+    told = found.manifest.get("warnings", ())
+    lines += [f"{one['code']}: {one['message']}" for one in told]
     if judgement.outcome.n_open:
         why = judgement.outcome.reason
         lines.append(f"open_rows: {judgement.outcome.n_open} rows are open ({why})")

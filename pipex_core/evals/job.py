@@ -87,6 +87,8 @@ class EvalJob:
         gate: Rules for a verdict, or None.
         baseline: The run to compare with, or None.
         is_subset: Cases were left out by sampling or a limit.
+        others: Case id to the baseline's answer, for metrics that compare two.
+        warnings: Code and sentence of what the reader of the results should know.
         labels: Free words of whoever started the run.
         origin: Who started it: ``orchestrator_run_id``, ``partition_key``, ``git_sha`` and the like.
     """
@@ -107,6 +109,8 @@ class EvalJob:
     suite_digest: str
     plan_digest: str
     is_subset: bool = False
+    others: Mapping[str, str] = field(default_factory=dict)
+    warnings: Sequence[tuple[str, str]] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     origin: Mapping[str, Json] = field(default_factory=dict)
 
@@ -134,6 +138,24 @@ class EvalJob:
     def entries(self, case_id: str) -> Sequence[Entry]:
         """The metrics that judge a case."""
         return self.case_metrics.get(case_id, self.metrics)
+
+    @property
+    def judged(self) -> Sequence[Entry]:
+        """The entries that a judge gives the number of: those of the run, then those of single cases."""
+        found = {entry.name: entry for entry in self.metrics}
+        for entries in self.case_metrics.values():
+            for entry in entries:
+                found.setdefault(entry.name, entry)
+        return [entry for entry in found.values() if entry.judge is not None]
+
+    @property
+    def uncertified(self) -> frozenset[str]:
+        """Metrics whose judge has no valid certificate."""
+        return frozenset(
+            entry.name
+            for entry in self.judged
+            if entry.judge is not None and entry.judge.certificate is None
+        )
 
     def facts(self) -> list[MetricFacts]:
         """What summaries know of each metric: those of the run, then those of single cases."""

@@ -66,7 +66,7 @@ def decide(job: EvalJob, found: Judgement) -> Judgement:
     Raises:
         ConfigError: ``not_comparable``, or another reason why a gate can say nothing (exit code 2).
     """
-    run = judged_of(found)
+    run = judged_of(found, uncertified=job.uncertified)
     verdict = None if job.gate is None else judge(job.gate, run, baseline=job.baseline)
     rows = [result.row for result in verdict.rules] if verdict else []
     if isinstance(job.baseline, Judged):
@@ -75,13 +75,19 @@ def decide(job: EvalJob, found: Judgement) -> Judgement:
     return replace(found, comparisons=rows, verdict=verdict)
 
 
-def judged_of(found: Judgement) -> Judged:
-    """The run as gates see it."""
+def judged_of(found: Judgement, *, uncertified: frozenset[str] = frozenset()) -> Judged:
+    """The run as gates see it.
+
+    Args:
+        found: What its rows say.
+        uncertified: Metrics whose judge has no valid certificate.
+    """
     names = ("cost_total", "cost_per_case", "latency_p95", "refusal_rate", "truncation_rate")
     return Judged(
         arm=found.arm,
         totals={name: found.summary.value(name) for name in names},
         finished=found.outcome.finished,
+        uncertified=uncertified,
     )
 
 

@@ -16,6 +16,7 @@ from pipex_core.evals.summary import Summary, metric_document, totals_document
 from pipex_core.evals.target import Target
 from pipex_core.evals.verdict import Verdict
 from pipex_core.jsonvalue import Json
+from pipex_core.metrics.entries import Entry
 from pipex_core.stats.estimates import Scale
 
 
@@ -133,7 +134,8 @@ def manifest_of(
         "target": target_document(job.target),
         "metrics": [metric_facts_document(facts) for facts in job.facts()],
         "entries": [dict(entry.document()) for entry in job.metrics],
-        "judges": [],
+        "judges": [judge_document(entry) for entry in job.judged],
+        "warnings": [{"code": code, "message": message} for code, message in job.warnings],
         "reducer": job.reducer,
         "impute": job.options.impute,
         "seed": job.seed,
@@ -146,6 +148,13 @@ def manifest_of(
         "errors": dict(sorted(Counter(responses["error_code"].drop_null().to_pylist()).items())),
         "retried": sum(attempts > 1 for attempts in responses["attempts"].to_pylist()),
     }
+
+
+def judge_document(entry: Entry) -> dict[str, Json]:
+    """Who judges for a metric."""
+    judge = entry.judge
+    known = {} if judge is None else {**judge.document(), "certificate": judge.certificate}
+    return {"metric": entry.name, **known}
 
 
 def target_document(target: Target) -> dict[str, Json]:

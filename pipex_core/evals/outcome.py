@@ -39,7 +39,7 @@ def outcome_of(responses: pa.Table, scores: pa.Table) -> Outcome:
     if "stopped_fatal" in codes or codes & fatal_codes or _is_unreachable(responses, codes):
         reason = min(codes & (fatal_codes | {"connection"}), default="fatal")
         return Outcome(status="failed", reason=reason, n_open=n_open, finished=False)
-    if "budget_exceeded" in codes or "stopped_budget" in codes:
+    if "budget_exceeded" in codes or "stopped_budget" in codes or _is_unjudged(scores):
         return Outcome(status="incomplete", reason="budget", n_open=n_open, finished=False)
     if "stopped_max_time" in codes:
         return Outcome(status="incomplete", reason="max_time", n_open=n_open, finished=False)
@@ -87,6 +87,12 @@ def missed_thresholds(summary: Summary) -> list[str]:
         if facts.required and facts.threshold is not None and not facts.reached_by(one.mean):
             missed.append(name)
     return missed
+
+
+def _is_unjudged(scores: pa.Table) -> bool:
+    """Did the budget refuse a judge? His score is open where the answer is there."""
+    judged = scores.filter(pc.is_valid(scores["judge_id"]))
+    return "budget" in pc.unique(_text(judged["code"])).to_pylist()
 
 
 def _open_scores(scores: pa.Table) -> int:

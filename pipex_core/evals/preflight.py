@@ -14,6 +14,7 @@ from pipex_core.evals.demand import demanded
 from pipex_core.evals.gatefile import Gate, paired_kinds
 from pipex_core.evals.job import EvalJob, RunOptions, facts_of, in_issue_order
 from pipex_core.evals.judged import Baseline, Judged
+from pipex_core.evals.judgefile import Bench, seat
 from pipex_core.evals.pairs import comparable
 from pipex_core.evals.pipeline import PipelineTarget
 from pipex_core.evals.recorded import RecordedTarget
@@ -39,6 +40,7 @@ class Request:
         cases: The cases to run; None for all. ``is_subset`` says that some were left out.
         metrics: Entries as written.
         target: The system under test.
+        others: Case id to the baseline's answer, for metrics that compare two.
     """
 
     run_id: str
@@ -52,6 +54,7 @@ class Request:
     seed: int = 0
     options: RunOptions = field(default_factory=RunOptions)
     is_subset: bool = False
+    others: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     origin: Mapping[str, Json] = field(default_factory=dict)
 
@@ -89,8 +92,15 @@ class DryRun:
         }
 
 
-def prepare(request: Request, *, registry: Registry[MetricType]) -> EvalJob:
+def prepare(
+    request: Request, *, registry: Registry[MetricType], bench: Bench | None = None
+) -> EvalJob:
     """The job, when nothing is wrong with the request.
+
+    Args:
+        request: Any request.
+        registry: Names of metrics.
+        bench: What judges are read with; without one a metric that needs a judge is ``no_judge``.
 
     Raises:
         SpecError: All problems of metrics, gate and target at once.
@@ -99,13 +109,14 @@ def prepare(request: Request, *, registry: Registry[MetricType]) -> EvalJob:
     suite = request.suite
     problems: list[Problem] = []
     raw = suite.defaults.metrics if request.metrics is None else request.metrics
-    entries = _entries(list(raw), registry, "metrics", problems)
+    seating = _Seating(registry, bench, request)
+    entries = seating.entries(list(raw), "metrics", problems)
     if not raw:
         problems.append(
             Problem(code="missing_field", message="no metrics: name one, or give the suite some")
         )
     cases = list(suite.cases if request.cases is None else request.cases)
-    case_metrics = _case_metrics(cases, entries, registry, problems)
+    case_metrics = _case_metrics(cases, entries, seating, problems)
     problems += _target_problems(request.target, cases)
     if request.gate is not None and not problems:
         every = [*entries, *_flat(case_metrics)]
@@ -141,6 +152,8 @@ def prepare(request: Request, *, registry: Registry[MetricType]) -> EvalJob:
             known=known,
         ),
         is_subset=request.is_subset or len(cases) < len(suite.cases),
+        others=request.others,
+        warnings=list(seating.warnings),
         labels=request.labels,
         origin=request.origin,
     )
@@ -167,7 +180,7 @@ def dry_run(
     rest = [unit for unit in units if unit.name not in names]
     to_ask = [unit for unit in rest if not _serves(job, carried(unit))]
     bound = _bound_usd(job.target, to_ask, prices)
-    warnings = []
+    warnings = list(job.warnings)
     if bound is not None and bound > dear_usd and job.options.budget is None:
         text = f"the calls may cost up to {bound:.2f} USD and there is no budget"
         warnings.append(("no_budget", text))
@@ -213,20 +226,41 @@ def _completed(options: RunOptions, suite: Suite) -> RunOptions:
     return replace(options, budget=budget, timeout_s=timeout_s)
 
 
-def _entries(
-    raw: Sequence[Json], registry: Registry[MetricType], where: str, problems: list[Problem]
-) -> tuple[Entry, ...]:
-    try:
-        return resolve_entries(raw, registry, where=where)
-    except SpecError as exc:
-        problems += exc.problems
-        return ()
+class _Seating:
+    """Reads entries and gives the judged ones their judge.
+
+    Attributes:
+        warnings: What is to be said of the judges, each once.
+    """
+
+    def __init__(
+        self, registry: Registry[MetricType], bench: Bench | None, request: Request
+    ) -> None:
+        self._registry = registry
+        self._bench = bench
+        self._judges = request.suite.extra.get("judges")
+        self._targets = [request.target.model_id]
+        self.warnings: dict[tuple[str, str], None] = {}
+
+    def entries(
+        self, raw: Sequence[Json], where: str, problems: list[Problem]
+    ) -> tuple[Entry, ...]:
+        """The entries; none when something is wrong with them."""
+        try:
+            found = resolve_entries(raw, self._registry, where=where)
+        except SpecError as exc:
+            problems += exc.problems
+            return ()
+        seated = seat(found, self._bench, judges=self._judges, targets=self._targets)
+        problems += seated.problems
+        self.warnings |= dict.fromkeys(seated.warnings)
+        return tuple(seated.entries)
 
 
 def _case_metrics(
     cases: Sequence[Case],
     entries: Sequence[Entry],
-    registry: Registry[MetricType],
+    seating: _Seating,
     problems: list[Problem],
 ) -> Mapping[str, Sequence[Entry]]:
     """The entries of cases that have some of their own: added, or in place of one of the same name."""
@@ -239,7 +273,7 @@ def _case_metrics(
         text = canonical(list(case.metrics))
         if text not in read:
             where = f"cases[{case.id}].metrics"
-            read[text] = _entries(list(case.metrics), registry, where, problems)
+            read[text] = seating.entries(list(case.metrics), where, problems)
             problems += _scale_problems(read[text], first, where)
         own = {entry.name: entry for entry in read[text]}
         kept = [own.pop(entry.name, entry) for entry in entries]

@@ -77,6 +77,12 @@ class Progress:
         )
         self.tell()
 
+    def judged(self, *, calls: int, cost_nanousd: int) -> None:
+        """A judge has given a verdict; the row that it is about was counted before."""
+        self.calls += calls
+        self.cost_nanousd += cost_nanousd
+        self.tell()
+
     def asked_again(self, rows: int) -> None:
         """Open rows get a second try: they are not done after all."""
         self.done -= rows

@@ -29,6 +29,7 @@ from pipex_core.evals.judgement import (
     scores_without_secrets,
     summarise,
 )
+from pipex_core.evals.jury import Jury
 from pipex_core.evals.manifest import (
     Circumstances,
     Environment,
@@ -39,6 +40,8 @@ from pipex_core.evals.manifest import (
 from pipex_core.evals.progress import Progress
 from pipex_core.evals.publication import Place, publish
 from pipex_core.evals.respond import CaseLog, Packed, Respond, Responses, Rules, nothing
+from pipex_core.evals.resuming import check_resume, header_of
+from pipex_core.evals.rulings import Ruling
 from pipex_core.evals.scoring import Scoring, ScoringBehind
 from pipex_core.evals.summary import MetricSummary, Summary
 from pipex_core.evals.table import record_batch
@@ -114,7 +117,7 @@ def watch(job: EvalJob, services: Services) -> Watch:
     return Watch(events=events, progress=progress)
 
 
-async def respond(
+async def respond(  # noqa: PLR0913 - what a phase has of its run, all named
     job: EvalJob,
     services: Services,
     *,
@@ -122,6 +125,7 @@ async def respond(
     carry: CarryIndex = no_carry,
     watching: Watch | None = None,
     packed: Packed | None = None,
+    ledger: Ledger | None = None,
 ) -> Responses:
     """An answer or a reason for every row of the job.
 
@@ -132,12 +136,13 @@ async def respond(
         carry: Rows of earlier runs; those with an equal key are not asked.
         watching: Whom to tell.
         packed: Told the rows batch by batch while others are still asked.
+        ledger: The run's budget, where others use it too; None makes one.
 
     Raises:
         StoreError: The journal failed; nothing more was asked.
     """
     watched = watching or watch(job, services)
-    ledger = Ledger(job.options.budget)
+    ledger = ledger or Ledger(job.options.budget)
     known = journal.state if journal is not None else None
     if known is not None and known.calls:
         tokens = known.input_tokens + known.output_tokens
@@ -252,6 +257,8 @@ async def evaluate(
         check_resume(job, journal)
         journal.start(header_of(job, services))
         watching.events.emit("eval_started", data=_start_facts(job))
+        for code, message in job.warnings:
+            watching.events.emit("warning", data={"code": code, "message": message})
         with lean_memory():
             run = await _phases(
                 job, services, journal, watching, _Around(blobs, carry, environment)
@@ -276,7 +283,11 @@ async def _phases(
     """Respond, score, judge and publish."""
     clock = services.clock
     started_at, started = clock.now(), clock.monotonic()
-    behind = ScoringBehind(Scoring(job, carried=around.carry.scores, progress=watching.progress))
+    ledger = Ledger(job.options.budget)
+    rulings: dict[str, Ruling] = {}
+    behind = ScoringBehind(
+        Scoring(job, carried=around.carry.scores, progress=watching.progress, rulings=rulings.get)
+    )
     try:
         responses = await respond(
             job,
@@ -284,8 +295,21 @@ async def _phases(
             journal=journal,
             carry=around.carry,
             watching=watching,
-            packed=behind.add,
+            # A judged row is scored once its judges were heard.
+            packed=None if job.judged else behind.add,
+            ledger=ledger,
         )
+        if job.judged:
+            jury = Jury(
+                job=job,
+                services=services,
+                ledger=ledger,
+                sink=watching.events,
+                journal=journal,
+                progress=watching.progress,
+            )
+            rulings |= await jury.hear(responses.table, carried=around.carry.scores)
+            behind.add(responses.table)
         with services.hold():
             scores = await behind.table()
     finally:
@@ -312,47 +336,7 @@ async def _phases(
         )
         if refusal is not None:
             raise refusal  # What was paid for is published; only the verdict is not there.
-        return replace(run, spent=responses.spent)
-
-
-def check_resume(job: EvalJob, journal: Journal) -> None:
-    """Refuse to go on with a journal of another job.
-
-    Raises:
-        ConfigError: ``resume_mismatch``, naming what differs.
-    """
-    header = journal.state.header
-    now = identity_of(job)
-    changed = [name for name, value in now.items() if header.get(name, value) != value]
-    if changed:
-        raise ConfigError(
-            f"run {job.run_id} was started with another {', '.join(changed)}",
-            code="resume_mismatch",
-            next_step="start a new run: rows that are still valid are carried over",
-        )
-
-
-def header_of(job: EvalJob, services: Services) -> dict[str, Json]:
-    """The ``open`` record of the run's journal."""
-    process = services.process
-    return {
-        "run_id": job.run_id,
-        "root_run_id": job.run_id,
-        "inputs_digest": job.suite_digest,
-        "pipex_version": process.version,
-        "host": process.host,
-        "pid": process.pid,
-        **identity_of(job),
-    }
-
-
-def identity_of(job: EvalJob) -> dict[str, Json]:
-    """What must be equal for a run to be resumed."""
-    return {
-        "suite_digest": job.suite_digest,
-        "plan_digest": job.plan_digest,
-        "target_digest": job.target.digest,
-    }
+        return replace(run, spent=ledger.spent)
 
 
 def _judged(

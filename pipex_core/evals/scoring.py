@@ -15,9 +15,11 @@ import pyarrow as pa
 
 from pipex_core.evals.items import item_of
 from pipex_core.evals.job import EvalJob
-from pipex_core.evals.keys import corpus_key, repeats_key, score_key, score_parts
+from pipex_core.evals.keys import corpus_key, repeats_key
 from pipex_core.evals.progress import Progress
 from pipex_core.evals.results import ScoreRow, passes, verdict_of_response
+from pipex_core.evals.rulings import Rulings, no_rulings
+from pipex_core.evals.scorekeys import key_of_score, stored_score, with_other
 from pipex_core.evals.suite import Case
 from pipex_core.evals.table import joined, score_batch
 from pipex_core.jsonvalue import Json, parse
@@ -31,7 +33,6 @@ from pipex_core.metrics.contract import (
     Unscored,
 )
 from pipex_core.metrics.entries import Entry
-from pipex_core.metrics.lookup import looked_up
 from pipex_core.metrics.scoring import (
     corpus_value,
     fallback_for,
@@ -85,6 +86,7 @@ def score(
     *,
     carried: Stored | None = None,
     progress: Progress | None = None,
+    rulings: Rulings = no_rulings,
 ) -> pa.Table:
     """Rows for every response, metric and submetric, and for values over the whole suite, sorted.
 
@@ -93,8 +95,9 @@ def score(
         responses: Its rows.
         carried: Stored rows by score key.
         progress: Told each score and each decided row.
+        rulings: What judges said, by score key; a judged metric without one is ``judge_error``.
     """
-    scoring = Scoring(job, carried=carried, progress=progress)
+    scoring = Scoring(job, carried=carried, progress=progress, rulings=rulings)
     for start in range(0, responses.num_rows, responses_per_read):
         scoring.add(responses.slice(start, responses_per_read))
         if progress is not None:
@@ -110,9 +113,15 @@ class Scoring:
     """
 
     def __init__(
-        self, job: EvalJob, *, carried: Stored | None = None, progress: Progress | None = None
+        self,
+        job: EvalJob,
+        *,
+        carried: Stored | None = None,
+        progress: Progress | None = None,
+        rulings: Rulings = no_rulings,
     ) -> None:
         self._job = job
+        self._rulings = rulings
         self._carried = carried or _nothing
         self._progress = progress
         self._cases = {case.id: case for case in job.cases}
@@ -169,26 +178,26 @@ class Scoring:
     def _rows_of(
         self, entry: Entry, case: Case, item: MetricInput, response: Mapping[str, Json]
     ) -> list[ScoreRow]:
-        parts = score_parts(
-            metric=entry.type,
-            fingerprint=entry.fingerprint,
-            needs=entry.needs,
-            response=response["response_hash"],
-            case=self._job.hashes[case.id],
-            usage=item.usage,
-            looked_up=looked_up(entry.fields, item.case),
-        )
-        key = score_key(parts)
+        item = with_other(self._job, entry, item, case)
+        key = key_of_score(self._job, entry, case, item, response["response_hash"])
         where = (response["case_id"], response["repeat"])
         corpus = None if case.status == "quarantined" else self._corpora.get(entry.name)
         stored = self._carried(key)
-        if stored is None or corpus is not None:
+        ruling = None
+        if entry.judge is not None and stored is not None:
+            found = stored_score(stored)
+        elif entry.judge is not None:
+            ruling = self._rulings(key)
+            found = score_item(entry, item, given=ruling.score if ruling else None)
+        elif stored is None or corpus is not None:
             found = score_item(entry, item)
         if corpus is not None:
             corpus.parts.append((where, key, item, found))
         if stored is not None:
             return [carried_row(entry, key, where, row) for row in stored]
         rows = list(score_rows(entry, key, where, found, run_id=self._job.run_id))
+        if ruling is not None:
+            rows[0] = replace(rows[0], **ruling.columns())
         instead = fallback_for(entry, found)
         if instead is not None:
             # Beside the row without a number, never in its place: the two are other measures.
@@ -296,7 +305,9 @@ def carried_row(
     """A stored score of the same key in today's column, with today's threshold."""
     is_head = stored["submetric"] is None
     threshold = entry.threshold if is_head else None
-    content = {name: value for name, value in stored.items() if name != "score_key"}
+    # Who judges, and whether he may gate, is said as it is today.
+    today = ("score_key", "judge_id", "judge_fingerprint", "judge_certificate")
+    content = {name: value for name, value in stored.items() if name not in today}
     as_values = {name: _parsed(stored[name]) for name in ("details", "judge_votes")}
     return _row(
         entry,
@@ -324,6 +335,7 @@ def _content(found: Score) -> dict[str, Json]:
 
 
 def _row(entry: Entry, key: str, where: tuple[str | None, int], **content: Json) -> ScoreRow:
+    judge = entry.judge
     return ScoreRow(
         case_id=where[0],
         repeat=where[1],
@@ -335,6 +347,9 @@ def _row(entry: Entry, key: str, where: tuple[str | None, int], **content: Json)
         direction=entry.info.direction,
         required=entry.required,
         score_key=key,
+        judge_id=judge.id if judge else None,
+        judge_fingerprint=judge.fingerprint if judge else None,
+        judge_certificate=judge.certificate if judge else None,
         **content,
     )
 

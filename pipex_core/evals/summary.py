@@ -296,7 +296,7 @@ def _totals(arm: Arm, responses: pa.Table, scores: pa.Table) -> Totals:
         input_tokens=_sum(own, "input_tokens"),
         output_tokens=_sum(own, "output_tokens"),
         cost_nanousd=_sum(own, "cost_nanousd"),
-        judge_cost_nanousd=_sum(scores, "judge_cost_nanousd"),
+        judge_cost_nanousd=_sum(scores.filter(pc.invert(scores["carried"])), "judge_cost_nanousd"),
         saved_nanousd=_sum(responses, "cost_nanousd") - _sum(own, "cost_nanousd"),
         duration_ms_mean=mean(latencies) if latencies else None,
         latency={

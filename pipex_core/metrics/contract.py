@@ -113,6 +113,7 @@ class MetricInput:
         relevant_ids: What retrieval should have found; None when the case says nothing.
         logprobs: Natural logarithm of the probability of each token of the answer, or None.
         case: The case's fields as written, for expressions and for what an entry looks up by name.
+        other: Answer of somebody else to the same question, for comparisons; None when there is none.
         response_class: ``observed``, ``target_failure`` or ``missing``.
         status: Status of the response, such as ``ok``, ``model_refusal`` or ``not_run_budget``.
         unmatched: The entry's ``extract`` found nothing, so ``output`` is empty.
@@ -133,6 +134,7 @@ class MetricInput:
     relevant_ids: Sequence[str] | None = None
     logprobs: Sequence[float] | None = None
     case: Mapping[str, Json] = field(default_factory=dict)
+    other: str | None = None
     usage: Usage = field(default_factory=Usage)
     response_class: str = "observed"
     status: str = "ok"
@@ -175,6 +177,7 @@ class MetricInfo:
         skewed: Declared skewed, so that intervals are BCa instead of t.
         libraries: Distributions that compute the number; their versions are in the fingerprint.
         identity: What else decides the number, such as the digest of a prompt or of weights.
+        reads_case: Any field of the case may decide the number, those of no hash included.
     """
 
     name: str
@@ -190,6 +193,7 @@ class MetricInfo:
     skewed: bool = False
     libraries: tuple[str, ...] = ()
     identity: Json = None
+    reads_case: bool = False
 
 
 class Metric(Protocol):

@@ -9,7 +9,7 @@ say what follows from a score and stand in no fingerprint.
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
@@ -20,6 +20,7 @@ from pipex_core.jsonvalue import Json, digest, type_name
 from pipex_core.metrics.catalogue import ALIASES, Alias
 from pipex_core.metrics.contract import Metric, MetricInfo, MetricType, Need
 from pipex_core.metrics.extraction import Extract, read_extract
+from pipex_core.metrics.judge import Judge, judge_words
 from pipex_core.metrics.lookup import complaint_of_place, field_options_of, usual
 from pipex_core.metrics.options import completed
 from pipex_core.registry import Registry, nearest, similar
@@ -36,6 +37,7 @@ class Entry:
         options: Canonical, defaults included.
         fallback: Entry whose score is written as an extra row when this one times out or crashes.
         fields: Places of context, query and reference that are not the usual ones, by field option.
+        judge: Who gives the number, of metrics that need a judge and whose judge is known.
         fingerprint: Identity of what is measured: equal fingerprints give equal scores.
     """
 
@@ -53,6 +55,7 @@ class Entry:
     fallback: "Entry | None" = None
     required: bool = True
     fields: Mapping[str, str] = field(default_factory=dict)
+    judge: Judge | None = None
 
     @property
     def needs(self) -> frozenset[Need]:
@@ -75,7 +78,24 @@ class Entry:
             "fallback": dict(self.fallback.document()) if self.fallback else None,
             "required": self.required,
             "opts": {**self.options, **self.fields},
+            **({} if self.judge is None else {"judge": self.judge.fingerprint}),
         }
+
+    def judged_by(self, judge: Judge) -> "Entry":
+        """The entry with its judge, who is part of what is measured; what he is called is not."""
+        options = {name: value for name, value in self.options.items() if name not in judge_words}
+        measured = fingerprint(
+            self.info, options, extract=self.extract, negate=self.negate, fields=self.fields
+        )
+        info = self.info
+        if len(judge.ballots) > 1 and "corpus" not in info.levels:
+            info = replace(info, levels=(*info.levels, "corpus"))
+        return replace(
+            self,
+            info=info,
+            judge=judge,
+            fingerprint=digest({"metric": measured, "judge": judge.fingerprint}),
+        )
 
 
 def resolve_entries(

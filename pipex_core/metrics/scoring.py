@@ -6,12 +6,13 @@ an input is too large, the metric itself.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pipex_core.metrics.contract import (
     Corpus,
     CorpusMetric,
+    MetricInfo,
     MetricInput,
     Need,
     RepeatsMetric,
@@ -32,8 +33,36 @@ most_characters: Final = 1_000_000
 threshold_slack: Final = 1e-12  # below any meaning, above the rounding of a sum of thousands
 
 
-def score_item(entry: Entry, item: MetricInput) -> Score:
-    """What the entry's metric says of ``item``; never raises for what an answer holds."""
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A metric whose answer somebody else has found out, such as a judge."""
+
+    info: MetricInfo
+    found: Score
+
+    def score(self, item: MetricInput) -> Score:
+        """What was found."""
+        del item
+        return self.found
+
+
+def score_item(entry: Entry, item: MetricInput, *, given: Score | None = None) -> Score:
+    """What the entry's metric says of ``item``; never raises for what an answer holds.
+
+    ``given`` stands for what the metric would say, where somebody else found it out.
+    """
+    seen = seen_by(entry, item)
+    if isinstance(seen, Unscored):
+        return seen
+    metric = entry.metric if given is None else Given(entry.info, given)
+    score = _negated(entry, measured(metric, seen))
+    if isinstance(score, Scored) and seen.unmatched:
+        return replace(score, label="no_match")
+    return score
+
+
+def seen_by(entry: Entry, item: MetricInput) -> MetricInput | Unscored:
+    """What the entry's metric is given of ``item``, or why it is given nothing."""
     item = with_fields(item, entry.fields)
     absent = _no_answer(entry, item) or _too_large(item)
     if absent is not None:
@@ -41,13 +70,7 @@ def score_item(entry: Entry, item: MetricInput) -> Score:
     seen = _seen(entry, item)
     if isinstance(seen, Unscored):
         return seen
-    lacking = _lacking(entry, seen)
-    if lacking is not None:
-        return lacking
-    score = _negated(entry, measured(entry.metric, seen))
-    if isinstance(score, Scored) and seen.unmatched:
-        return replace(score, label="no_match")
-    return score
+    return _lacking(entry, seen) or seen
 
 
 def score_samples(entry: Entry, samples: Sequence[Sample]) -> Score:

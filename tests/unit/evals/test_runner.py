@@ -21,11 +21,10 @@ from pipex_core.evals.gatefile import gate_of
 from pipex_core.evals.judgement import decide, judged_of, passed_filled_in, summarise
 from pipex_core.evals.manifest import Circumstances
 from pipex_core.evals.publication import Place, places, read_manifest
+from pipex_core.evals.resuming import check_resume, header_of
 from pipex_core.evals.runner import (
     EvalRun,
-    check_resume,
     evaluate,
-    header_of,
     publish_run,
     respond,
     watch,
