@@ -306,7 +306,10 @@ def _told(given: Json) -> Sequence[tuple[str, Json, str]] | None:
 
 
 def _arguments(given: Json) -> Arguments:
-    return {name: value for name, value, _ in _told(given) or ()}
+    told = [] if given is True else _told(given)
+    if told is None:
+        raise StepError(f"a query is told a map, not {got(given)}", code="type_error")
+    return {name: value for name, value, _ in told}
 
 
 def _check(step: StepSpec) -> Iterable[Finding]:

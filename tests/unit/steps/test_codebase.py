@@ -43,13 +43,19 @@ def ask(query: Any, *, files: MemoryWorkspace | None = None, **scope: Any) -> An
         ({"type": "source", "extensions": ["ts", ".js"]}, ["web/cart.spec.ts"]),
         ({"type": "main", "pattern": "src/**/t*.py"}, ["src/shop/tax.py"]),
         ({"pattern": "README.*"}, ["README.md"]),
-        ([{"extensions": ["ts"]}, {"exclude_tests": True}, "odd"], []),
+        ([{"extensions": ["ts"]}, {"exclude_tests": True}], []),
         ({"related_to": "src/shop/cart.py"}, ["tests/test_cart.py", "web/cart.spec.ts"]),
-        ("odd", sorted(set(shop) - {"node_modules/x/index.js"})),
+        ({}, sorted(set(shop) - {"node_modules/x/index.js"})),
     ],
 )
 def test_files_are_found_by_what_they_are(asked: Any, found: list[str]) -> None:
     assert ask({"find_files": asked}) == found
+
+
+def test_a_query_that_a_template_fills_is_told_a_map_as_well() -> None:
+    with pytest.raises(StepError) as caught:
+        ask({"find_files": "odd"})
+    assert caught.value.code == "type_error"
 
 
 class DatedWorkspace(MemoryWorkspace):
