@@ -12,9 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipex_core.errors import ConfigError, ExpressionError
-from pipex_core.evals.interchange import Imported, export_suite, import_records
+from pipex_core.evals.caselines import Text
+from pipex_core.evals.foreign import Imported
+from pipex_core.evals.interchange import export_suite, import_records
 from pipex_core.evals.suite import Case, Suite, SuiteDefaults, hashes
-from pipex_core.evals.suitefile import Text, read_file
+from pipex_core.evals.suitefile import read_file
 
 rows: list[dict[str, Any]] = [
     {"id": "q1", "q": "Why?", "a": "Because", "topic": "x"},
