@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 
@@ -39,7 +40,8 @@ def reexecuted(
         all_steps: Repeat finished steps as well; without it the run must have failed.
 
     Raises:
-        ConfigError: ``unknown_run``, or ``run_finished`` for one that has not failed.
+        ConfigError: ``unknown_run``, ``run_finished`` for one that has not failed, or
+            ``workflow_changed``, the steps have other names now.
     """
     run = instance.get_run_by_id(run_id)
     if run is None:
@@ -62,8 +64,30 @@ def reexecuted(
     job = dg.build_reconstructable_job(
         __name__,
         "job_of_run",
-        reconstructable_kwargs={"project_dir": project_dir, "name": run.job_name, "assets": chosen},
+        reconstructable_kwargs={
+            "project_dir": project_dir,
+            "name": run.job_name,
+            "assets": chosen,
+            # Dagster keeps a job that it has loaded; with another number it reads the files anew.
+            "runs": instance.get_runs_count(),
+        },
     )
+    try:
+        return _executed(run, job, instance, options)
+    except dg.DagsterExecutionStepNotFoundError as exc:
+        raise ConfigError(
+            f"the steps of {run.job_name} are not those of run {run_id} any more: {exc}",
+            code="workflow_changed",
+            next_step="start a new run, or undo the change and repeat this one",
+        ) from exc
+
+
+def _executed(
+    run: dg.DagsterRun,
+    job: Any,  # noqa: ANN401 - the type of reconstructable jobs is not public
+    instance: dg.DagsterInstance,
+    options: dg.ReexecutionOptions,
+) -> Reexecuted:
     with dg.execute_job(
         job,
         instance=instance,
@@ -80,14 +104,18 @@ def reexecuted(
         )
 
 
-def job_of_run(project_dir: str, name: str, assets: Sequence[str]) -> dg.JobDefinition:
+def job_of_run(
+    project_dir: str, name: str, assets: Sequence[str], runs: int = 0
+) -> dg.JobDefinition:
     """The job of a run, from the files as they are now.
 
     Args:
         project_dir: Folder of the project.
         name: Of the job as the run names it.
         assets: Keys of the assets of a run without a job of its own.
+        runs: Number of runs in the instance.
     """
+    del runs
     found = build_definitions(project_dir)
     if name != implicit_job:
         return found.resolve_job_def(name)
