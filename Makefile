@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+EMBEDDINGS := .venv-embeddings
 export DAGSTER_HOME := $(CURDIR)/.dagster_home
 
-.PHONY: help demo dev test check lint types imports cov bench docs lock clean
+.PHONY: help demo dev test embeddings check lint types imports cov bench docs lock clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("pipex needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -32,6 +33,17 @@ dev: $(READY) $(DAGSTER_HOME)/dagster.yaml  ## Open the Dagster UI with daemon o
 test: $(READY)  ## Run all tests
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -q --ignore=tests/dagster
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -q tests/dagster
+
+# A second environment that looks into the first one, so that the first needs no torch.
+$(EMBEDDINGS)/.ready: $(READY) requirements-embeddings.txt
+	@echo "Setting up $(EMBEDDINGS) with torch (about a minute) ..."
+	@test -x $(EMBEDDINGS)/bin/python || $(BIN)/python -m venv $(EMBEDDINGS)
+	@cd $(EMBEDDINGS) && realpath ../$(VENV)/lib/python*/site-packages > "$$(echo lib/python*/site-packages)/pipex.pth"
+	@$(EMBEDDINGS)/bin/pip install -qq --disable-pip-version-check -r requirements-embeddings.txt
+	@touch $@
+
+embeddings: $(EMBEDDINGS)/.ready  ## Run the tests of the extra `embeddings` with a real model
+	@HF_HUB_OFFLINE=1 $(EMBEDDINGS)/bin/python -m pytest -q -m embeddings
 
 check: lint types imports test  ## Format, lint, types, import contracts, declared dependencies, tests
 
