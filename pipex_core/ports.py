@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -316,4 +317,36 @@ class Leases(Protocol):
 
     def acquire(self, name: str) -> Lease:
         """The right, or ``RunLocked`` when a live process holds it."""
+        ...
+
+
+class Repository(Protocol):
+    """The version control that a folder is under."""
+
+    def read(self, revision: str, path: Path) -> bytes | None:
+        """A file as it was at a revision; None when it was not there.
+
+        Raises:
+            ConfigError: ``unknown_version``, there is no such revision.
+        """
+        ...
+
+    def staged(self) -> Sequence[Path]:
+        """Files whose staged content is not that of the last commit, absolute."""
+        ...
+
+    def has_tag(self, name: str) -> bool:
+        """Is there a tag of this name? Raises ``ConfigError`` ``bad_tag`` when none can have it."""
+        ...
+
+    def commit(self, paths: Sequence[Path], message: str) -> str:
+        """Commit exactly these files as they are; the commit's name in 40 hexadecimal digits.
+
+        Raises:
+            StoreError: ``git_failed``, with what the program said.
+        """
+        ...
+
+    def tag(self, name: str, message: str) -> None:
+        """Put an annotated tag on the last commit."""
         ...

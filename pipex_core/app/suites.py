@@ -4,23 +4,22 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipex_core.app import wiring
-from pipex_core.app.files import head_name, located, read_bytes, read_list, suite_place
-from pipex_core.errors import ConfigError, ExpressionError, SpecError
-from pipex_core.evals.caselines import Text
+from pipex_core.app import suitewiring, wiring
+from pipex_core.app.files import located, read_bytes, read_list, suite_place
+from pipex_core.app.suitefiles import check_attachments, read_suite, write_whole
+from pipex_core.app.suiteplaces import placed
+from pipex_core.app.suiteversions import load_saved
+from pipex_core.errors import ConfigError, ExpressionError, Problem, SpecError, StepError
+from pipex_core.evals.foreign import Imported
 from pipex_core.evals.gatefile import Gate, gate_of
-from pipex_core.evals.interchange import Imported, import_records
+from pipex_core.evals.interchange import import_records
 from pipex_core.evals.suite import Suite, hashes
-from pipex_core.evals.suitefile import dump_directory, read_directory, read_file
-from pipex_core.evals.versions import Lock, load as load_version, read_lock
+from pipex_core.evals.suitefile import dump_directory
 from pipex_core.expressions.reading import checked
 from pipex_core.jsonvalue import Json
 from pipex_core.metrics.entries import resolve_entries
 from pipex_core.ports import BlobStore
 from pipex_core.spec.yaml_text import read_yaml
-
-cases_name = "cases.jsonl"
-lock_name = "suite.lock.json"
 
 
 def load_suite(
@@ -29,38 +28,35 @@ def load_suite(
     """The suite of a folder (``suite.yaml`` and ``cases.jsonl``) or of a single file.
 
     Args:
-        path: Folder, a ``.json``, ``.yaml``, ``.yml``, ``.jsonl`` file, or the id of a suite under
-            ``test_suites/``.
-        version: ``latest`` is what lies there now; a label or ``@digest`` is a stored version.
-        store: Where stored versions lie; needed for those.
+        path: Folder, a ``.json``, ``.yaml``, ``.yml``, ``.jsonl`` or ``.parquet`` file, or the id of a
+            suite under ``test_suites/``; a version may follow behind ``@``: ``qa@2.1``.
+        version: ``latest`` is what lies there now; a label, ``@`` and at least 8 digits of a digest, or
+            ``git:<revision>`` is what was saved.
+        store: Where saved versions lie; ``.pipex/suites`` when None.
 
     Raises:
-        SpecError: All problems, each with file, line and column.
-        ConfigError: ``unknown_suite`` or ``unknown_version``.
+        SpecError: All problems, each with file, line and column; ``attachment_mismatch`` among them.
+        ConfigError: ``unknown_suite`` or ``unknown_version``, with those that exist.
+        StoreError: ``suite_tampered``, a saved version is not what was saved.
     """
-    place = suite_place(path)
-    if version != "latest":
-        return load_version(_lock(place), _required(store), version)
-    if place.is_dir():
-        head, cases = place / head_name, place / cases_name
-        return read_directory(
-            Text(file=str(head), text=read_bytes(head)),
-            Text(file=str(cases), text=read_bytes(cases)),
-        )
-    return read_file(Text(file=str(place), text=read_bytes(place)))
+    place, wanted = _place_and_version(path, version)
+    if wanted != "latest":
+        return load_saved(place, wanted, store=store)
+    suite = read_suite(place)
+    check_attachments(suite, folder_of(place))
+    return suite
+
+
+def folder_of(place: Path) -> Path:
+    """The folder that a suite's own paths start from."""
+    return place if place.is_dir() else place.parent
 
 
 def write_directory(suite: Suite, folder: str | Path) -> list[Path]:
     """Write the canonical form of a suite, each file whole or not at all; the paths written."""
     place = Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, text in dump_directory(suite).items():
-        part = place / f".{name}.part"
-        part.write_text(text, encoding="utf-8", newline="\n")
-        part.replace(place / name)
-        written.append(place / name)
-    return written
+    texts = dump_directory(suite)
+    return [write_whole(place / name, text.encode()) for name, text in texts.items()]
 
 
 def import_suite(
@@ -166,8 +162,20 @@ def gate_of_suite(suite: Suite) -> Gate | None:
     if suite.gate is None:
         return None
     if isinstance(suite.gate, str):
-        return load_gate(Path(suite.location) / suite.gate)
+        return _gate_beside(suite, suite.gate)
     return _gate_in(suite.location, suite.gate, within="gate")
+
+
+def _gate_beside(suite: Suite, name: str) -> Gate:
+    """The gate of a file below the folder of the suite; no other is opened."""
+    folder = folder_of(Path(suite.location))
+    inside = suitewiring.files_below(folder)
+    try:
+        inside.read_bytes(name)
+    except StepError as exc:
+        problem = Problem(code=exc.code, message=f"gate: {exc.message}", path="gate")
+        raise SpecError(placed([problem], suite.location)) from exc
+    return load_gate(folder / name)
 
 
 def _gate_in(file: str | Path, data: Json, *, within: str) -> Gate:
@@ -177,12 +185,10 @@ def _gate_in(file: str | Path, data: Json, *, within: str) -> Gate:
         raise SpecError(located(exc.problems, file, within=within)) from exc
 
 
-def _lock(place: Path) -> Lock:
-    path = (place if place.is_dir() else place.parent) / lock_name
-    return read_lock(read_bytes(path).decode("utf-8"), file=str(path))
-
-
-def _required(store: BlobStore | None) -> BlobStore:
-    if store is None:
-        raise ConfigError("stored versions need a suite store", code="unknown_version")
-    return store
+def _place_and_version(path: str | Path, version: str) -> tuple[Path, str]:
+    """Where a suite lies, and the version that stands behind ``@`` unless one is asked for."""
+    word = str(path)
+    name, mark, behind = word.partition("@")
+    if version == "latest" and mark and name and behind and not Path(word).exists():
+        return suite_place(name), behind
+    return suite_place(path), version

@@ -1,4 +1,4 @@
-"""``pipex suite``: import, show, lint and diff."""
+"""``pipex suite``: import, list, show, lint and schemas; versions and diffs have modules of their own."""
 
 import json
 from collections import Counter
@@ -19,15 +19,25 @@ shown_cases = 5
 
 TABLE: Mapping[str, tuple[str, str]] = {
     "import": ("pipex_core.cli.suites:import_", "Make a suite from records, with a loss report."),
+    "list": ("pipex_core.cli.suites:list_", "List the suites of the project."),
     "show": ("pipex_core.cli.suites:show", "Show what is in a suite, and its digest."),
     "lint": ("pipex_core.cli.suites:lint", "Find what is wrong or doubtful in a suite."),
-    "diff": ("pipex_core.cli.suites:diff", "Show what changed from one suite to another."),
+    "schema": ("pipex_core.cli.suites:schema", "Print the JSON Schema of a kind of file."),
+    "save": ("pipex_core.cli.suiteversions:save", "Keep a suite as a version."),
+    "versions": ("pipex_core.cli.suiteversions:versions", "List the saved versions of a suite."),
+    "revert": ("pipex_core.cli.suiteversions:revert", "Make a new version with the content of an old one."),
+    "freeze": ("pipex_core.cli.suiteversions:freeze", "Let cases keep their input and reference."),
+    "quarantine": ("pipex_core.cli.suiteversions:quarantine", "Leave cases out of summaries and gates."),
+    "accept": ("pipex_core.cli.suiteversions:accept", "Accept references that a log or a model wrote."),
+    "diff": ("pipex_core.cli.suitediffs:diff", "Show what changed from one suite to another."),
+    "apply": ("pipex_core.cli.suitediffs:apply", "Change a suite by a diff or a proposal."),
+    "sample": ("pipex_core.cli.suitediffs:sample", "Choose cases, the same ones for the same seed."),
 }  # fmt: skip
 
 
 @click.group("suite", cls=LazyGroup, table=TABLE)
 def suite() -> None:
-    """Import, show, lint and diff suites."""
+    """Import, show, check, version, compare and sample suites."""
 
 
 @click.command("import")
@@ -93,14 +103,35 @@ def import_(**given: Any) -> int:  # noqa: ANN401 - click's options
     return exit_ok
 
 
+@click.command("list")
+@click.argument("path", metavar="[DIR]", required=False, default="test_suites")
+@click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON object.")
+def list_(path: str, *, as_json: bool) -> int:
+    """List the suites in a folder, test_suites by default: id, version, cases, digest.
+
+    A suite that cannot be read is listed with its first problem; then the exit code is 2.
+    """
+    from pipex_core.app.suitelist import list_suites
+
+    found = list_suites(path)
+    document = {"schema": "pipex.suite/1", "suites": [one.as_json() for one in found]}
+    lines = [one.as_text() for one in found] or [f"{path}: no suites"]
+    emit(document, as_json=as_json, text="\n".join(lines))
+    return exit_invalid if any(one.problem for one in found) else exit_ok
+
+
 @click.command()
 @click.argument("path", metavar="PATH")
+@click.option(
+    "--version", metavar="V", default="latest", show_default=True,
+    help="A label, @ and digits of a digest, or git:REVISION.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON object.")
-def show(path: str, *, as_json: bool) -> int:
+def show(path: str, *, version: str, as_json: bool) -> int:
     """Show the suite at PATH: its digest, defaults, gate, slices and first cases."""
     from pipex_core.app.suites import load_suite
 
-    found = load_suite(path)
+    found = load_suite(path, version)
     document = _suite_document(found)
     emit(document, as_json=as_json, text=lambda: "\n".join(_suite_lines(found, document)))
     return exit_ok
@@ -112,7 +143,7 @@ def show(path: str, *, as_json: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON object.")
 def lint(path: str, *, strict: bool, as_json: bool) -> int:
     """Find what is wrong or doubtful in the suite at PATH; nothing is called."""
-    from pipex_core.app.evaluations import lint_suite
+    from pipex_core.app.linting import lint_suite
 
     problems = lint_suite(path)
     counts = Counter(problem.code for problem in problems)
@@ -131,28 +162,21 @@ def lint(path: str, *, strict: bool, as_json: bool) -> int:
 
 
 @click.command()
-@click.argument("before", metavar="A")
-@click.argument("after", metavar="B")
 @click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "markdown"]),
-    default="text",
+    "--kind",
+    type=click.Choice(["suite", "case", "gate", "target"]),
+    default="suite",
     show_default=True,
-    help="How to print it.",
+    help="Of which file.",
 )
-@click.option("--exit-code", is_flag=True, help="Exit 1 when there are changes.")
-@click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON object.")
-def diff(before: str, after: str, *, form: str, exit_code: bool, as_json: bool) -> int:
-    """Show what changed from suite A to suite B, and what a run would compute again."""
-    from pipex_core.app.suites import load_suite
-    from pipex_core.evals.difftext import as_markdown, as_text
-    from pipex_core.evals.suitediff import diff_suites
+@click.option("--json", "as_json", is_flag=True, help="Print it in one line.")
+def schema(kind: str, *, as_json: bool) -> int:
+    """Print the JSON Schema (draft 2020-12) of suites, cases, gates or targets, for editors."""
+    from pipex_core.evals.suiteschema import schema_of
 
-    found = diff_suites(load_suite(before), load_suite(after))
-    render = as_markdown if form == "markdown" else as_text
-    emit(found.as_json(), as_json=as_json or form == "json", text=lambda: render(found))
-    return exit_failed if exit_code and not found.is_empty else exit_ok
+    document = schema_of(kind)
+    emit(document, as_json=as_json, text=lambda: json.dumps(document, indent=2))
+    return exit_ok
 
 
 def _pair(word: str) -> tuple[str, str]:

@@ -27,6 +27,8 @@ _defaults: Mapping[str, Json] = {
     "weight": 1,
     "status": "active",
 }
+# What ``source.reference`` says of a reference that somebody has to look at before it may gate.
+unverified_references = frozenset({"log", "synthetic"})
 aliases = {"category": "metadata.category", "difficulty": "metadata.difficulty"}
 
 
@@ -95,6 +97,15 @@ def sample(suite: Suite, n: int, *, seed: int = 0, stratify_by: str | None = Non
     return Sampled(suite=replace(suite, cases=tuple(sorted(chosen, key=lambda case: case.id))))
 
 
+def strata_of(suite: Suite, by: str) -> Mapping[str, Sequence[Case]]:
+    """The cases of every value of a field or path, by the text of the value; empty for none.
+
+    Raises:
+        ConfigError: ``unknown_field``.
+    """
+    return _strata(suite, suite.cases, by)
+
+
 def largest_remainders(sizes: Mapping[str, int], n: int) -> Mapping[str, int]:
     """``n`` seats in proportion to the sizes; equal remainders go to the name that sorts first.
 
@@ -135,6 +146,37 @@ def quarantine(suite: Suite, ids: Iterable[str], *, reason: str) -> Suite:
         _known(suite, ids),
         lambda case: replace(
             case, status="quarantined", metadata={**case.metadata, "quarantine": reason}
+        ),
+    )
+
+
+def unexplained(suite: Suite) -> list[Case]:
+    """The cases in quarantine whose metadata gives no reason."""
+    return [
+        case
+        for case in suite.cases
+        if case.status == "quarantined" and not str(case.metadata.get("quarantine") or "").strip()
+    ]
+
+
+def is_unverified(case: Case) -> bool:
+    """Did a log or a model write the reference, and has nobody accepted it yet?"""
+    return (case.source or {}).get("reference") in unverified_references
+
+
+def accept(suite: Suite, ids: Iterable[str] | None = None) -> Suite:
+    """The suite with the references of these cases (None: all) accepted; others are left as they are.
+
+    Raises:
+        ConfigError: ``unknown_case``.
+    """
+    return _changed(
+        suite,
+        _known(suite, ids),
+        lambda case: (
+            replace(case, source={**(case.source or {}), "reference": "accepted"})
+            if is_unverified(case)
+            else case
         ),
     )
 

@@ -1,4 +1,4 @@
-"""What a suite could do better, found without running anything: warnings, each at a case or a rule."""
+"""What a suite could do better, found without running anything: findings, each at a case or a rule."""
 
 import re
 import unicodedata
@@ -8,8 +8,10 @@ from dataclasses import replace
 from typing import Final
 
 from pipex_core.errors import Problem
-from pipex_core.evals.curate import values_at
+from pipex_core.evals.curate import unexplained, values_at
 from pipex_core.evals.gatefile import Gate, Rule
+from pipex_core.evals.nearduplicates import near_duplicates
+from pipex_core.evals.scrub import Scrubber
 from pipex_core.evals.suite import Case, CaseHashes, Suite, cluster_of, hashes_by_id, references
 from pipex_core.expressions.values import to_text
 from pipex_core.jsonvalue import Json, compact
@@ -27,20 +29,34 @@ _control: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 def lint(
-    suite: Suite, *, metrics: Mapping[str, MetricInfo] | None = None, gate: Gate | None = None
+    suite: Suite,
+    *,
+    metrics: Mapping[str, MetricInfo] | None = None,
+    case_metrics: Mapping[str, Mapping[str, MetricInfo]] | None = None,
+    gate: Gate | None = None,
 ) -> list[Problem]:
-    """Warnings about the cases, and about how the gate fits their number.
+    """Findings about the cases, and about how the gate fits their number.
+
+    All are warnings but ``missing_reason``, a case in quarantine that does not say why.
 
     Args:
         suite: Any suite that loads.
         metrics: Column name to the metric of each entry that a run would use; empty when unknown.
+        case_metrics: Case id to the metrics that the case adds.
         gate: The gate that a run would use.
     """
-    infos = metrics or {}
+    infos, added = metrics or {}, case_metrics or {}
     hashed = hashes_by_id(suite)
+    scrubber = Scrubber()
     found = [
         *_of_pairs_of_cases(suite, hashed),
-        *(problem for case in suite.cases for problem in _of_case(case, infos)),
+        *_of_similar_cases(suite, hashed),
+        *(
+            problem
+            for case in suite.cases
+            for problem in _of_case(case, {**infos, **added.get(case.id, {})}, scrubber)
+        ),
+        *_of_quarantine(suite),
         *_of_balance(suite),
     ]
     if gate is not None:
@@ -72,7 +88,25 @@ def _of_pairs_of_cases(suite: Suite, hashed: Mapping[str, CaseHashes]) -> Iterat
             yield _warn("conflicting_reference", message, _path(case))
 
 
-def _of_case(case: Case, infos: Mapping[str, MetricInfo]) -> Iterator[Problem]:
+def _of_similar_cases(suite: Suite, hashed: Mapping[str, CaseHashes]) -> Iterator[Problem]:
+    """Cases that ask nearly the same as another; those that ask exactly the same have their own word."""
+    for group in near_duplicates(suite.cases):
+        for case_id, similarity in zip(group.others, group.similarity, strict=True):
+            if hashed[case_id].input_hash != hashed[group.keep].input_hash:
+                message = (
+                    f"nearly the same input as {group.keep!r}: up to {similarity:.0%} of the word"
+                    f" triples of these {len(group.others) + 1} cases are the same"
+                )
+                yield _warn("near_duplicate", message, f"cases[{case_id}].input")
+
+
+def _of_quarantine(suite: Suite) -> Iterator[Problem]:
+    for case in unexplained(suite):
+        message = "a case in quarantine says why in metadata.quarantine"
+        yield replace(_warn("missing_reason", message, _path(case)), severity="error")
+
+
+def _of_case(case: Case, infos: Mapping[str, MetricInfo], scrubber: Scrubber) -> Iterator[Problem]:
     if case.input in ({}, []) or (isinstance(case.input, str) and not case.input.strip()):
         yield _warn("empty_input", "the input is empty", _path(case))
     texts = list(_texts([case.input, case.expected_output, case.context, case.choices]))
@@ -81,6 +115,10 @@ def _of_case(case: Case, infos: Mapping[str, MetricInfo]) -> Iterator[Problem]:
         yield _warn("not_nfc", message, _path(case))
     if any(_control.search(text) for text in texts):
         yield _warn("control_characters", "a text holds control characters", _path(case))
+    personal = scrubber.case(case).counts
+    if personal:
+        kinds = ", ".join(sorted(personal))
+        yield _warn("pii", f"the case holds what looks like personal data: {kinds}", _path(case))
     known = references(case)
     wanting = [name for name, info in infos.items() if info.needs & _reference_needs]
     if wanting and not known.texts:

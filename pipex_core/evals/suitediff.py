@@ -10,6 +10,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from pipex_core.errors import ConfigError
+from pipex_core.evals.consequences import (
+    Side,
+    Uses,
+    consequences,
+    uses_as_written,
+    uses_of_needs,
+)
 from pipex_core.evals.suite import Case, CaseHashes, Suite, hashes_by_id, suite_digest
 from pipex_core.evals.suiteshape import case_data, suite_data
 from pipex_core.expressions.paths import join_path
@@ -20,9 +27,6 @@ schema_name: Final = "pipex.suite_diff/1"
 input_fields: Final = frozenset({"input", "choices", "attachments", "context"})
 reference_fields: Final = frozenset(
     {"expected_output", "expected_tools", "relevant_ids", "context", "choices"}
-)
-_reading: Final[frozenset[Need]] = frozenset(
-    {"reference", "reference_json", "expected_tools", "relevant_ids", "context", "choices"}
 )
 _plain_key: Final = re.compile(r"""[^.\[\]"'\s]+""")
 
@@ -135,15 +139,20 @@ class SuiteDiff:
 
 
 def diff_suites(
-    a: Suite, b: Suite, *, metric_needs: Sequence[frozenset[Need]] | None = None
+    a: Suite,
+    b: Suite,
+    *,
+    metric_needs: Sequence[frozenset[Need]] | None = None,
+    uses: tuple[Uses, Uses] | None = None,
 ) -> SuiteDiff:
     """What has to change for ``a`` to become ``b``.
 
     Args:
         a: The older one.
-        b: The newer one; its repeats and metrics count the consequences.
-        metric_needs: Needs of each metric of a run; None takes as many metrics as ``b`` names (at
-            least one), each reading the reference.
+        b: The newer one.
+        metric_needs: Needs of each metric of a run, where only those are known.
+        uses: The metrics of every case of ``a`` and of ``b``, which count the consequences exactly;
+            without them and needs, every metric that the suites name is taken to read the reference.
     """
     in_a, in_b = {case.id: case for case in a.cases}, {case.id: case for case in b.cases}
     hashes_a, hashes_b = hashes_by_id(a), hashes_by_id(b)
@@ -169,10 +178,15 @@ def diff_suites(
         unchanged=unchanged,
         suite_changed=tuple(_changes(suite_data(a), suite_data(b), "")),
     )
-    needs = metric_needs
-    if needs is None:
-        needs = [_reading] * max(len(b.defaults.metrics), 1)
-    return replace(result, consequences=_consequences(result, b.defaults.repeats, needs))
+    if uses is None and metric_needs is not None:
+        uses = (uses_of_needs(metric_needs), uses_of_needs(metric_needs))
+    uses_a, uses_b = uses or (uses_as_written(a), uses_as_written(b))
+    rows = consequences(
+        Side(suite=a, hashes=hashes_a, uses=uses_a),
+        Side(suite=b, hashes=hashes_b, uses=uses_b),
+        relabelled=frozenset(one.id for one in (*result.annotation_changed, *removed)),
+    )
+    return replace(result, consequences=rows)
 
 
 def diff_from_json(data: Json) -> SuiteDiff:
@@ -261,18 +275,3 @@ def _renamed(
         (found.pop(), one.id) for one in added if (found := free.get(hashes_b[one.id].case_hash))
     ]
     return tuple(sorted(pairs))
-
-
-def _consequences(
-    diff: SuiteDiff, repeats: int, needs: Sequence[frozenset[Need]]
-) -> Mapping[str, int]:
-    new = {one.id for one in diff.added} - {after for _, after in diff.renamed}
-    asked = new | {one.id for one in diff.input_changed}
-    judged = {one.id for one in diff.reference_changed} - asked
-    reading = sum(1 for need in needs if need & _reading)
-    only = {one.id for one in (*diff.annotation_changed, *diff.removed)} - asked - judged
-    return {
-        "responses": repeats * len(asked),
-        "scores": repeats * (len(asked) * len(needs) + len(judged) * reading),
-        "verdict_only": len(only),
-    }

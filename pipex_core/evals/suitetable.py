@@ -175,7 +175,7 @@ def _read(table: Any, file: str) -> Iterator[tuple[Case | None, Sequence[Finding
     """Each row as a case, or what is wrong with it."""
     readers = {field.name: _cell_reader(field) for field in table.schema_arrow}
     try:
-        for batch in table.iter_batches(batch_size=_rows):
+        for batch in table.iter_batches(batch_size=_rows, use_threads=False):
             for row in batch.to_pylist():
                 yield _case(row, readers)
     except (pa.ArrowException, OSError) as exc:

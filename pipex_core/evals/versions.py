@@ -15,10 +15,10 @@ import pyarrow as pa
 
 from pipex_core.errors import ConfigError, Problem, SpecError, StoreError
 from pipex_core.evals.caselines import Text
+from pipex_core.evals.curate import unexplained
 from pipex_core.evals.suite import Suite, hashes_by_id, suite_digest
-from pipex_core.evals.suitediff import diff_suites
 from pipex_core.evals.suitefile import dump_directory, dump_lines, read_directory
-from pipex_core.jsonvalue import Json, compact, digest_bytes, parse
+from pipex_core.jsonvalue import Json, compact, digest_bytes, parse, short
 from pipex_core.ports import BlobStore
 
 Bump = Literal["minor", "major"]
@@ -111,6 +111,8 @@ def save(  # noqa: PLR0913 - where to, and five optional words about the version
 ) -> Saved:
     """Keep the suite as a new version; nothing happens when it equals the latest one.
 
+    A suite that equals the latest version is that version, whatever label is asked for.
+
     Args:
         suite: Any suite.
         lock: Its versions so far.
@@ -122,36 +124,36 @@ def save(  # noqa: PLR0913 - where to, and five optional words about the version
 
     Raises:
         ConfigError: ``version_exists``, or ``version_required`` for a label that is no number.
-        SpecError: ``frozen_case``, input or reference of a frozen case changed.
+        SpecError: ``frozen_case``, input or reference of a frozen case changed; ``missing_reason``, a
+            case is in quarantine and does not say why.
         StoreError: As ``load``, for the latest version.
     """
+    check_reasons(suite)
     parent = lock.latest
     before = load(lock, store, parent.version) if parent else None
     if parent is not None and before is not None:
         check_frozen(before, suite)
-        same_label = replace(suite, version=before.version)
-        if version is None and diff_suites(before, same_label).is_empty:
+        same_label = _versioned(suite, before, before.version)
+        if digest_bytes(_content(same_label)) == parent.content:
             return Saved(suite=before, version=parent, lock=lock, is_new=False)
     label = version or (raised(parent.version, bump) if parent else suite.version)
-    ready = _versioned(suite, before, label)
-    data = _content(ready)
-    entry = Version(
-        version=label,
-        suite_digest=suite_digest(ready),
-        content=digest_bytes(data),
-        parent=parent.version if parent else None,
-        saved_at=saved_at,
-        changelog=changelog,
-        n_cases=len(ready.cases),
-    )
-    taken = next((one for one in lock.versions if one.version == label), None)
-    if taken is not None:
-        message = f"the version {label!r} exists with {_same(taken, entry)} content"
+    if any(one.version == label for one in lock.versions):
+        message = f"the version {label!r} exists with other content"
         raise ConfigError(message, code="version_exists", next_step="save under another label")
-    if not store.exists(_key(entry)):
-        store.put(_key(entry), _packed(data))
-    return Saved(
-        suite=ready, version=entry, lock=Lock(versions=(*lock.versions, entry)), is_new=True
+    ready = _versioned(suite, before, label)
+    return _kept(
+        ready,
+        lock,
+        store,
+        Version(
+            version=label,
+            suite_digest=suite_digest(ready),
+            content=digest_bytes(_content(ready)),
+            parent=parent.version if parent else None,
+            saved_at=saved_at,
+            changelog=changelog,
+            n_cases=len(ready.cases),
+        ),
     )
 
 
@@ -165,20 +167,24 @@ def load(lock: Lock, store: BlobStore, version: str) -> Suite:
 
     Raises:
         ConfigError: ``unknown_version``, with those that exist.
-        StoreError: ``suite_tampered``, the stored content is not what was saved; ``not_found``.
+        StoreError: ``suite_tampered``, the stored content is not what was saved; ``not_found``, the
+            store does not have it.
     """
     entry = find(lock, version)
     try:
         data = _unpacked(store.get(_key(entry)))
     except (pa.ArrowException, OSError) as exc:
         raise _tampered(entry) from exc
-    if digest_bytes(data) != entry.content:
-        raise _tampered(entry)
-    head, _, cases = data.decode().partition("\n\x1e\n")
-    return read_directory(
-        Text(file=f"{entry.version}/suite.yaml", text=head),
-        Text(file=f"{entry.version}/cases.jsonl", text=cases),
-    )
+    return _read(data, entry)
+
+
+def verified(suite: Suite, entry: Version) -> Suite:
+    """The suite, found elsewhere than in the store, when it is what was saved.
+
+    Raises:
+        StoreError: ``suite_tampered``.
+    """
+    return _read(_content(suite), entry)
 
 
 def find(lock: Lock, version: str) -> Version:
@@ -203,7 +209,13 @@ def list_versions(lock: Lock) -> Sequence[Version]:
 
 
 def revert(
-    lock: Lock, store: BlobStore, version: str, *, saved_at: str, bump: Bump = "minor"
+    lock: Lock,
+    store: BlobStore,
+    version: str,
+    *,
+    saved_at: str,
+    bump: Bump = "minor",
+    changelog: str = "",
 ) -> Saved:
     """A new version with the content of an old one; frozen cases do not stand in its way.
 
@@ -213,22 +225,16 @@ def revert(
     """
     old, latest = load(lock, store, version), lock.latest
     label = raised(latest.version if latest else version, bump)
-    data = _content(replace(old, version=label))
+    suite = replace(old, version=label)
     entry = replace(
         find(lock, version),
         version=label,
-        content=digest_bytes(data),
+        content=digest_bytes(_content(suite)),
         parent=latest.version if latest else None,
         saved_at=saved_at,
-        changelog=f"revert to {version}",
+        changelog=changelog or f"revert to {version}",
     )
-    store.put(_key(entry), _packed(data))
-    return Saved(
-        suite=replace(old, version=label),
-        version=entry,
-        lock=Lock(versions=(*lock.versions, entry)),
-        is_new=True,
-    )
+    return _kept(suite, lock, store, entry)
 
 
 def raised(label: str, bump: Bump) -> str:
@@ -272,19 +278,61 @@ def check_frozen(before: Suite, after: Suite) -> None:
         raise SpecError(problems)
 
 
+def check_reasons(suite: Suite) -> None:
+    """Return when every case in quarantine says why.
+
+    Raises:
+        SpecError: ``missing_reason``.
+    """
+    problems = [
+        Problem(
+            code="missing_reason",
+            message=f"the case {case.id!r} is in quarantine and metadata.quarantine does not say why",
+            file=suite.location,
+            path=f"cases[{case.id}].metadata",
+        )
+        for case in unexplained(suite)
+    ]
+    if problems:
+        raise SpecError(problems)
+
+
+def _kept(suite: Suite, lock: Lock, store: BlobStore, entry: Version) -> Saved:
+    if not store.exists(_key(entry)):
+        store.put(_key(entry), _packed(_content(suite)))
+    return Saved(
+        suite=suite, version=entry, lock=Lock(versions=(*lock.versions, entry)), is_new=True
+    )
+
+
 def _versioned(suite: Suite, before: Suite | None, label: str) -> Suite:
-    """The suite under its new label; cases with new content are one version on."""
+    """The suite under its new label; cases with new content are one version on, no case goes back."""
     if before is None:
         return replace(suite, version=label)
     old, new = hashes_by_id(before), hashes_by_id(suite)
     known: Mapping[str, int] = {case.id: case.version for case in before.cases}
     cases = tuple(
-        replace(case, version=known[case.id] + 1)
-        if case.id in known and old[case.id].case_hash != new[case.id].case_hash
-        else case
+        case
+        if case.id not in known
+        else replace(case, version=known[case.id] + 1)
+        if old[case.id].case_hash != new[case.id].case_hash
+        else replace(case, version=max(known[case.id], case.version))
         for case in suite.cases
     )
     return replace(suite, version=label, cases=cases)
+
+
+def _read(data: bytes, entry: Version) -> Suite:
+    if digest_bytes(data) != entry.content:
+        raise _tampered(entry)
+    head, _, cases = data.decode().partition("\n\x1e\n")
+    suite = read_directory(
+        Text(file=f"{entry.version}/suite.yaml", text=head),
+        Text(file=f"{entry.version}/cases.jsonl", text=cases),
+    )
+    if suite_digest(suite) != entry.suite_digest:
+        raise _tampered(entry)
+    return suite
 
 
 def _content(suite: Suite) -> bytes:
@@ -309,9 +357,9 @@ def _unpacked(data: bytes) -> bytes:
 
 
 def _tampered(entry: Version) -> StoreError:
-    message = f"the stored content of version {entry.version!r} is not what was saved"
+    message = (
+        f"the stored content of version {entry.version!r} is not what was saved: it does not match"
+        f" the digests {short(entry.content)} and {short(entry.suite_digest)} of the lock file;"
+        " restore both from version control"
+    )
     return StoreError(message, code="suite_tampered")
-
-
-def _same(taken: Version, entry: Version) -> str:
-    return "the same" if taken.suite_digest == entry.suite_digest else "other"

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import pipex_core
-from pipex_core.app.evaluations import lint_suite, open_desk, reopened, run_eval
+from pipex_core.app.evaluations import open_desk, reopened, run_eval
+from pipex_core.app.linting import lint_suite
 from pipex_core.app.requests import (
     EvalRequest,
     request_document,

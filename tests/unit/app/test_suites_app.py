@@ -44,14 +44,6 @@ def test_a_single_file_is_a_suite_too(project: Path) -> None:
     assert [case.id for case in load_suite("one.yaml").cases] == ["a"]
 
 
-def test_stored_versions_need_their_lock_and_a_store(project: Path) -> None:
-    with pytest.raises(SpecError, match=r"suite.lock.json"):
-        load_suite("sums", "1")
-    (project / "test_suites/sums/suite.lock.json").write_text('{"versions": []}')
-    with pytest.raises(ConfigError, match="stored versions need a suite store"):
-        load_suite("sums", "1")
-
-
 rule = "{id: floor, metric: exact_match, kind: threshold, value: 0.5}"
 
 

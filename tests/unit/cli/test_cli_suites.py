@@ -124,7 +124,7 @@ def test_lint_tells_problems_and_its_codes() -> None:
     )
     broken = invoke("suite", "lint", "sums", "--json")
     assert (broken.code, broken.document["ok"]) == (2, False)
-    assert broken.document["counts"] == {"unknown_metric": 1}
+    assert broken.document["counts"] == {"conflicting_reference": 1, "unknown_metric": 1}
 
 
 def test_a_diff_says_what_changed_and_what_it_costs(project: Path) -> None:

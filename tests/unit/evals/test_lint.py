@@ -89,7 +89,9 @@ def test_a_slice_too_small_to_gate_is_shown() -> None:
     cases = (
         Case(id="a", input="1", tags=("x", "y"), metadata={"t": 1}, cluster_id="k"),
         Case(id="b", input="2", tags=("x",), metadata={"t": 1}, split="dev"),
-        Case(id="q", input="3", tags=("z",), status="quarantined"),
+        Case(
+            id="q", input="3", tags=("z",), status="quarantined", metadata={"quarantine": "flaky"}
+        ),
     )
     codes = found(*cases, gate=gate, defaults=SuiteDefaults(cluster_by="metadata.t"))
     assert codes == [("tiny_slice", "gate.rules[r]")] * 4

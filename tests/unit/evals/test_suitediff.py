@@ -63,12 +63,44 @@ def test_changes_name_the_path_and_both_sides() -> None:
 
 
 def test_consequences_count_rows_by_layer() -> None:
-    three = replace(after, defaults=SuiteDefaults(repeats=3, metrics=("bleu", "latency")))
+    three = SuiteDefaults(repeats=3, metrics=("bleu", "latency"))
+    start, end = replace(before, defaults=three), replace(after, defaults=three)
     # Asked anew: asked, judged (its context is input too) and new, each three times.
-    assert diff_suites(before, three).consequences == {
+    assert diff_suites(start, end).consequences == {
         "responses": 9,
         "scores": 18,
         "verdict_only": 3,
+    }
+
+
+def test_more_repeats_and_another_metric_add_their_rows_only() -> None:
+    start = replace(before, defaults=SuiteDefaults(metrics=("bleu",)))
+    more = replace(before, defaults=SuiteDefaults(metrics=("bleu",), repeats=3))
+    assert diff_suites(start, more).consequences["responses"] == 6 * 2
+    assert diff_suites(start, more).consequences["scores"] == 6 * 2
+    assert diff_suites(more, start).consequences["responses"] == 0
+    entry = {"type": "bleu", "threshold": 0.5, "name": "b", "weight": 2}
+    told = replace(before, defaults=SuiteDefaults(metrics=(entry, {"type": "rouge", "n": 2})))
+    assert diff_suites(start, told).consequences == {
+        "responses": 0,
+        "scores": 6,
+        "verdict_only": 0,
+    }
+    own = replace(start, cases=(replace(kept, metrics=("bleu", "chrf")),))
+    assert diff_suites(replace(start, cases=(kept,)), own).consequences == {
+        "responses": 0,
+        "scores": 1,
+        "verdict_only": 0,
+    }
+
+
+def test_a_new_name_and_a_question_that_was_asked_before_cost_nothing() -> None:
+    start = replace(before, cases=(kept, moved))
+    again = replace(before, cases=(kept, replace(kept, id="copy"), replace(moved, id="renamed")))
+    assert diff_suites(start, again).consequences == {
+        "responses": 0,
+        "scores": 0,
+        "verdict_only": 1,
     }
 
 

@@ -18,6 +18,7 @@ from pipex_core.evals.versions import (
     read_lock,
     revert,
     save,
+    verified,
 )
 
 first = Suite(
@@ -90,13 +91,56 @@ def test_a_label_that_is_no_number_must_be_followed_by_hand(store: MemoryBlobs) 
     assert save(changed, saved.lock, store, saved_at=at, version="final").version.parent == "draft"
 
 
-@pytest.mark.parametrize(("edit", "word"), [("1b", "other"), ("1", "the same")])
-def test_a_label_names_one_content_for_ever(store: MemoryBlobs, edit: str, word: str) -> None:
+def test_a_label_names_one_content_for_ever(store: MemoryBlobs) -> None:
     saved = save(first, Lock(), store, saved_at=at)
-    changed = with_case(first, replace(first.cases[0], input=edit))
-    with pytest.raises(ConfigError, match=f"with {word} content") as caught:
+    changed = with_case(first, replace(first.cases[0], input="1b"))
+    with pytest.raises(ConfigError, match="exists with other content") as caught:
         save(changed, saved.lock, store, saved_at=at, version="2.1")
     assert caught.value.code == "version_exists"
+
+
+def test_what_equals_the_latest_version_is_that_version_under_any_label(store: MemoryBlobs) -> None:
+    saved = save(first, Lock(), store, saved_at=at)
+    for label in ("2.1", "9.9"):
+        again = save(first, saved.lock, store, saved_at=at, version=label)
+        assert (again.is_new, again.version) == (False, saved.version)
+
+
+def test_the_suite_in_hand_may_be_saved_again_though_its_cases_count_from_one(
+    store: MemoryBlobs,
+) -> None:
+    lock = save(first, Lock(), store, saved_at=at).lock
+    changed = with_case(first, replace(first.cases[0], input="1b"))
+    once = save(changed, lock, store, saved_at=at)
+    assert once.suite.cases[0].version == 2
+    again = save(changed, once.lock, store, saved_at=at)
+    assert (again.is_new, again.version) == (False, once.version)
+
+
+def test_an_edited_lock_is_found_too(store: MemoryBlobs) -> None:
+    (entry,) = save(first, Lock(), store, saved_at=at).lock.versions
+    lock = Lock(versions=(replace(entry, suite_digest="0" * 64),))
+    with pytest.raises(StoreError, match=r"digests .* and 000000000000") as caught:
+        load(lock, store, "2.1")
+    assert caught.value.code == "suite_tampered"
+
+
+def test_a_suite_found_elsewhere_is_checked_against_the_lock(store: MemoryBlobs) -> None:
+    (entry,) = save(first, Lock(), store, saved_at=at).lock.versions
+    assert verified(first, entry) == first
+    with pytest.raises(StoreError) as caught:
+        verified(with_case(first, replace(first.cases[0], tags=("t",))), entry)
+    assert caught.value.code == "suite_tampered"
+
+
+def test_a_quarantine_without_a_reason_is_not_saved(store: MemoryBlobs) -> None:
+    bad = with_case(first, replace(first.cases[0], status="quarantined"))
+    with pytest.raises(SpecError) as caught:
+        save(bad, Lock(), store, saved_at=at)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.path) == ("missing_reason", "cases[a].metadata")
+    told = replace(bad.cases[0], metadata={"quarantine": "wrong source"})
+    assert save(with_case(bad, told), Lock(), store, saved_at=at).is_new
 
 
 def test_an_unknown_version_lists_the_known_ones(store: MemoryBlobs) -> None:
@@ -146,15 +190,14 @@ def test_a_frozen_case_keeps_its_question_unless_it_is_thawed(store: MemoryBlobs
     assert save(with_case(frozen, retagged), lock, store, saved_at=at).is_new
 
 
-def test_many_saves_within_one_second_stay_in_order(store: MemoryBlobs) -> None:
+def test_a_thousand_saves_within_one_second_stay_in_order(store: MemoryBlobs) -> None:
     lock = Lock()
-    for n in range(100):
-        lock = save(
-            with_case(first, replace(first.cases[0], input=str(n))), lock, store, saved_at=at
-        ).lock
-    assert [load(lock, store, v.version).cases[0].input for v in lock.versions] == [
-        str(n) for n in range(100)
-    ]
+    for n in range(1000):
+        suite = with_case(first, replace(first.cases[0], input=str(n)))
+        lock = save(suite, lock, store, saved_at=at).lock
+    inputs = [load(lock, store, v.version).cases[0].input for v in list_versions(lock)]
+    assert inputs == [str(n) for n in reversed(range(1000))]
+    assert read_lock(dump_lock(lock)) == lock
 
 
 def test_the_lock_is_a_document_with_sorted_keys_and_a_line_per_version(store: MemoryBlobs) -> None:

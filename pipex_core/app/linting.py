@@ -1,0 +1,83 @@
+"""Everything that is wrong or doubtful in a suite on disk, each finding at its place."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pipex_core.app import wiring
+from pipex_core.app.files import located, suite_place
+from pipex_core.app.suitefiles import check_attachments, read_suite
+from pipex_core.app.suiteplaces import placed
+from pipex_core.app.suites import folder_of, gate_of_suite
+from pipex_core.errors import Problem, SpecError
+from pipex_core.evals.gatefile import Gate
+from pipex_core.evals.lint import lint
+from pipex_core.evals.suite import Suite
+from pipex_core.jsonvalue import Json, canonical
+from pipex_core.metrics.contract import MetricInfo
+from pipex_core.metrics.entries import resolve_entries
+
+
+def lint_suite(path: str | Path) -> Sequence[Problem]:
+    """What is wrong or doubtful in a suite, by place; a file that cannot be read shows its errors only.
+
+    Raises:
+        ConfigError: ``unknown_suite``.
+    """
+    place = suite_place(path)
+    try:
+        suite = read_suite(place)
+    except SpecError as exc:
+        return exc.problems
+    problems: list[Problem] = []
+    try:
+        check_attachments(suite, folder_of(place))
+    except SpecError as exc:
+        problems += exc.problems
+    gate = _gate(suite, problems)
+    infos = _metrics(suite, problems)
+    own = _metrics_of_cases(suite, problems)
+    problems += placed(lint(suite, metrics=infos, case_metrics=own, gate=gate), suite.location)
+    return sorted(problems, key=lambda one: (one.file, one.line, one.column))
+
+
+def _gate(suite: Suite, problems: list[Problem]) -> Gate | None:
+    try:
+        return gate_of_suite(suite)
+    except SpecError as exc:
+        problems += exc.problems
+        return None
+
+
+def _metrics(suite: Suite, problems: list[Problem]) -> Mapping[str, MetricInfo]:
+    try:
+        return _resolved(suite.defaults.metrics, "metrics")
+    except SpecError as exc:
+        problems += located(exc.problems, suite.location, within="defaults")
+        return {}
+
+
+def _metrics_of_cases(
+    suite: Suite, problems: list[Problem]
+) -> Mapping[str, Mapping[str, MetricInfo]]:
+    """The metrics that single cases add, by case id; the wrong ones as problems at their case."""
+    known: dict[str, Mapping[str, MetricInfo]] = {}
+    found: dict[str, Mapping[str, MetricInfo]] = {}
+    wrong: list[Problem] = []
+    for case in suite.cases:
+        if case.metrics is None:
+            continue
+        text = canonical(list(case.metrics))
+        try:
+            known.setdefault(text, {})
+            if not known[text]:
+                known[text] = _resolved(case.metrics, f"cases[{case.id}].metrics")
+        except SpecError as exc:
+            wrong += exc.problems
+        found[case.id] = known[text]
+    problems += placed(wrong, suite.location)
+    return found
+
+
+def _resolved(entries: Sequence[Json], where: str) -> Mapping[str, MetricInfo]:
+    found = resolve_entries(list(entries), wiring.metrics(), where=where)
+    return {entry.name: entry.info for entry in found}
