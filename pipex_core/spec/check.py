@@ -323,7 +323,7 @@ class _Check:
             if meaning.kind == "step":
                 bare = reference.root not in {"steps", "previous_response"}
                 if not (bare and reference.in_item):
-                    self._step_named(meaning.name, place, step, (path, position))
+                    self._step_named(meaning.name, reference, place, step, (path, position))
             elif not reference.guarded and self._is_implied(meaning, use, reference):
                 self._imply(meaning.name, path, position)
 
@@ -332,18 +332,23 @@ class _Check:
             return meaning.name not in self._names.inputs
         return meaning.kind == "unbound" and use.is_template and not reference.in_item
 
-    def _step_named(self, name: str, place: _Place, step: str, where: tuple[str, int]) -> None:
+    def _step_named(
+        self, name: str, reference: Reference, place: _Place, step: str, where: tuple[str, int]
+    ) -> None:
         if name in place.finished:
             return
         path, position = where
         if name == step:
-            code, message, near = "forward_reference", f"step {name!r} names itself", None
+            code, near = "forward_reference", None
+            message = f"step {name!r} names itself"
         elif name in self._names.steps:
             code, near = "forward_reference", None
             message = f"step {name!r} comes later or in another block, so it has no result here"
         else:
-            code, near = "unknown_step", nearest(name, place.finished)
-            message = f"there is no step {name!r}"
+            code, message = "unknown_step", f"there is no step {name!r}"
+            # `previous_response` also reaches results by their own names.
+            results = self._names.aliases if reference.root == "previous_response" else ()
+            near = nearest(name, (*place.finished, *results))
         self.findings.append(
             Finding(
                 code=code,

@@ -36,6 +36,7 @@ field_synonyms: Final[Synonyms] = {
     "retries": ("max_retries",),
     "delay_ms": ("base_delay_ms",),
     "schema": ("output_schema",),
+    "session": ("session_id", "session_name"),
     "output": ("output_to_file", "outputs"),
     "output_file": ("output_to_file",),
     "save_to": ("output_to_file",),

@@ -67,7 +67,7 @@ def _check_variables(step: StepSpec) -> Iterable[Finding]:
         )
     elif "variables" not in step.fields and len(single) != 2:  # noqa: PLR2004 - a name and a value
         missing = "value" if single == ["variable"] else "variables"
-        yield Finding(code="missing_field", message=f"`{missing}` is missing")
+        yield Finding(code="missing_field", message=f"`{missing}` is missing", path=missing)
 
 
 class SetVariable:
@@ -238,7 +238,8 @@ def _check_child(step: StepSpec) -> Iterable[Finding]:
             path="pipeline_file",
         )
     elif not has_file and not has_inline:
-        yield Finding(code="missing_field", message="`pipeline_file` or `pipeline` is missing")
+        message = "`pipeline_file` or `pipeline` is missing"
+        yield Finding(code="missing_field", message=message, path="pipeline_file")
     yield from _check_outputs(step.get("outputs") or ())
 
 

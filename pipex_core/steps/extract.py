@@ -9,6 +9,7 @@ from pipex_core.errors import SpecError, StepError
 from pipex_core.expressions.values import undefined
 from pipex_core.jsonvalue import Json, equal, require_schema
 from pipex_core.llm.structured import json_of
+from pipex_core.registry import nearest
 from pipex_core.spec.fields import presets
 from pipex_core.spec.model import FieldShape, Finding, StepShape, StepSpec
 from pipex_core.spec.option_fields import claude_options, flag, ignored, integer, text, texts
@@ -295,4 +296,5 @@ def _check_processors(step: StepSpec) -> Iterable[Finding]:
                 code="unknown_value",
                 message=f"a post-processor is one of {', '.join(processors)}, not {name!r}",
                 path=f"extraction_config.post_processing[{place}]",
+                suggestion=nearest(name, processors) if isinstance(name, str) else None,
             )

@@ -167,7 +167,8 @@ def _findings(step: StepSpec, field: str) -> Iterable[Finding]:
     if field in step.fields and not step.fields[field]:
         yield Finding(code="out_of_range", message=f"`{field}` needs at least one task", path=field)
     if field not in step.fields and "prompt" not in step.fields:
-        yield Finding(code="missing_field", message=f"`{field}` or `prompt` is missing")
+        message = f"`{field}` or `prompt` is missing"
+        yield Finding(code="missing_field", message=message, path=field)
     known: set[str] = set()
     for index, task in enumerate(_tasks_in(step, field)):
         place, name = f"{field}[{index}]", _id(index, task)
@@ -177,7 +178,7 @@ def _findings(step: StepSpec, field: str) -> Iterable[Finding]:
         known.add(name)
         if not {"prompt", "file"}.intersection(task) and "prompt" not in step.fields:
             message = f"the task {name!r} needs a prompt or a file"
-            yield Finding(code="missing_field", message=message, path=place)
+            yield Finding(code="missing_field", message=message, path=f"{place}.prompt")
         for finding in unknown_tools(task.get("claude_options", {})):
             yield replace(finding, path=f"{place}.claude_options{finding.path}")
 

@@ -49,7 +49,8 @@ def _check(step: StepSpec) -> Iterable[Finding]:
         names = wanted.split("|")
         if not any(name in step.fields for name in names):
             shown = "` or `".join(names)
-            yield Finding(code="missing_field", message=f"`{operation}` needs `{shown}`")
+            message = f"`{operation}` needs `{shown}`"
+            yield Finding(code="missing_field", message=message, path=names[0])
     known, given = _formats.get(operation), step.get("format")
     if known and given is not None and given not in known:
         yield Finding(
@@ -59,7 +60,8 @@ def _check(step: StepSpec) -> Iterable[Finding]:
             suggestion=nearest(str(given), known),
         )
     if step.get("processor") == "replace" and "pattern" not in step.fields:
-        yield Finding(code="missing_field", message="the processor `replace` needs `pattern`")
+        message = "the processor `replace` needs `pattern`"
+        yield Finding(code="missing_field", message=message, path="pattern")
 
 
 _validated: Final = FieldShape(

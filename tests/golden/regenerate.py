@@ -1,4 +1,4 @@
-"""Write the golden files of errors and help anew: ``python -m tests.golden.regenerate``, then read the diff."""
+"""Write the golden files of errors, problems and help anew: ``python -m tests.golden.regenerate``, then read the diff."""
 
 import shutil
 import tempfile
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.shell import invoke
 from tests.golden.commands import ERRORS, commands, help_of, here, transcript, typed
 
 
@@ -20,6 +21,11 @@ def main() -> None:
             patch.chdir(place)
             text = transcript(case, typed(case))
         (here / "errors" / f"{name}.txt").write_text(text, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(here / "problems")
+        for file in sorted(Path().glob("*.yaml")):
+            done = invoke("validate", file)
+            file.with_suffix(".txt").write_text(done.out + done.err, encoding="utf-8")
     for name in commands():
         Path(here / "help" / f"{name.replace(' ', '_')}.txt").write_text(
             help_of(name), encoding="utf-8"
