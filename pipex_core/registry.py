@@ -83,6 +83,10 @@ class Registry(Generic[Item]):
         """Other names, each with the name it stands for."""
         return self._aliases
 
+    def target(self, name: str) -> "str | Item":
+        """What a name stands for, as it was given: ``"module:attr"`` or the thing itself."""
+        return self._targets[name]
+
     def canonical(self, name: str) -> str:
         """The name that ``name`` stands for; itself when it is not an alias."""
         return self._aliases.get(name, name)

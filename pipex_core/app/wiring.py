@@ -24,6 +24,7 @@ from pipex_core.adapters.replay import RecordingProvider, ReplayProvider
 from pipex_core.adapters.streams import terminal_watchers
 from pipex_core.adapters.workspace import ConfinedWorkspace
 from pipex_core.app.files import read_text
+from pipex_core.app.known_metrics import metrics as metrics  # noqa: PLC0414 - handed on
 from pipex_core.app.providing import Providing
 from pipex_core.app.settings import Settings
 from pipex_core.engine.services import (
@@ -45,8 +46,6 @@ from pipex_core.llm.mock_rules import Rules, rules_of
 from pipex_core.llm.prices import PriceTable
 from pipex_core.llm.provider import Provider
 from pipex_core.llm.session import SessionStore
-from pipex_core.metrics.catalogue import built_in
-from pipex_core.metrics.contract import MetricType
 from pipex_core.ports import BlobStore, Clock, Commands, Faults, Workspace
 from pipex_core.registry import Registry
 from pipex_core.secrets import Redactor
@@ -106,12 +105,6 @@ def extension_makers() -> Registry[Callable[..., object]]:
 
 
 @cache
-def metrics() -> Registry[MetricType]:
-    """Built-in metrics and those of the entry points ``pipex.metrics``."""
-    return built_in().with_plugins("pipex.metrics")
-
-
-@cache
 def shapes() -> Shapes:
     """Step type to shape, aliases included."""
     known = step_types()
@@ -122,8 +115,7 @@ def shapes() -> Shapes:
 @cache
 def shipped_prices() -> PriceTable:
     """The dated price table that comes with pipex."""
-    text = files("pipex_core.llm").joinpath("prices.yaml").read_text(encoding="utf-8")
-    return PriceTable.from_text(text)
+    return PriceTable.from_text(files("pipex_core.llm").joinpath("prices.yaml").read_text("utf-8"))
 
 
 def unheard(event: Event) -> None:

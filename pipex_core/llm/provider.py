@@ -315,8 +315,11 @@ class Embedder(Protocol):
         fingerprint: Digest of the weights and settings.
     """
 
-    name: str
-    fingerprint: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> str: ...
 
     def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         """One vector per text ``[texts, dimensions]``, in order."""

@@ -177,6 +177,7 @@ class MetricInfo:
         skewed: Declared skewed, so that intervals are BCa instead of t.
         libraries: Distributions that compute the number; their versions are in the fingerprint.
         identity: What else decides the number, such as the digest of a prompt or of weights.
+        extra: Extra of pipex that installs what the metric needs; empty when nothing is missing.
         reads_case: Any field of the case may decide the number, those of no hash included.
     """
 
@@ -193,6 +194,7 @@ class MetricInfo:
     skewed: bool = False
     libraries: tuple[str, ...] = ()
     identity: Json = None
+    extra: str = ""
     reads_case: bool = False
 
 

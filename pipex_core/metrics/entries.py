@@ -299,9 +299,11 @@ class _Reader:
             self.problem("bad_option", path, f"{kind.info.name}: {exc}")
             return None
         except ImportError as exc:
+            extra = kind.info.extra
             raise ConfigError(
-                f"metric {kind.info.name!r} needs a library that is not installed: {exc}",
+                f"metric {kind.info.name!r} cannot be used here: {exc}",
                 code="dependency_missing",
+                next_step=f"pip install 'pipex[{extra}]'" if extra else "",
             ) from exc
 
     def _extract(self, written: Mapping[str, Json], path: str) -> Extract | None:

@@ -15,6 +15,7 @@ from pipex_core.errors import ExpressionError
 from pipex_core.expressions.patterns import compiled
 from pipex_core.expressions.values import to_text
 from pipex_core.jsonvalue import Json, parse, type_name
+from pipex_core.metrics.contract import MetricInput
 from pipex_core.metrics.numerals import numerals
 
 if TYPE_CHECKING:
@@ -132,6 +133,16 @@ def unfenced(text: str) -> str:
     blocks = code_blocks(bare)
     whole = len(blocks) == 1 and bare.endswith(bare[:3])
     return blocks[0][1] if whole else text
+
+
+def answered_json(item: MetricInput) -> tuple[Json] | None:
+    """The answer as JSON in a box: what the target returned, else its text after at most one fence."""
+    if item.has_output_json:
+        return (item.output_json,)
+    try:
+        return (parse(unfenced(item.output or "")),)
+    except ValueError:
+        return None
 
 
 def chosen_letter(text: str, choices: Sequence[str], *, letters: str = "") -> str | None:

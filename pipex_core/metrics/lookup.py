@@ -43,15 +43,19 @@ def complaint_of_place(place: Json) -> str | None:
     return None
 
 
-def looked_up(fields: Mapping[str, str], case: Mapping[str, Json]) -> dict[str, Json]:
+def looked_up(
+    fields: Mapping[str, str], case: Mapping[str, Json], *, whole: bool = False
+) -> dict[str, Json]:
     """What stands at the places that an entry names; a place that is not there is left out.
 
     Args:
         fields: Field option to place.
         case: The fields of the case.
+        whole: The metric may read any field of the case, so all of them belong to what it saw.
     """
     found = {option: _at(place, case) for option, place in fields.items()}
-    return {option: box[0] for option, box in found.items() if box is not None}
+    read = {option: box[0] for option, box in found.items() if box is not None}
+    return {**read, "case": dict(case)} if whole else read
 
 
 def with_fields(item: MetricInput, fields: Mapping[str, str]) -> MetricInput:

@@ -1,4 +1,4 @@
-"""How much two sequences of words share: the kernels of ROUGE, equal to rouge-score bit for bit.
+"""How much two sequences share: F1, order, and the kernels of ROUGE, equal to rouge-score bit for bit.
 
 rouge-score fills a table of n x m cells in Python. Here a row of that table is one integer whose bit j
 says whether column j repeats its left neighbour, and a whole row costs a few operations on it.
@@ -8,9 +8,12 @@ https://aclanthology.org/W04-1013; union LCS and clipping as in rouge-score 0.1.
 ROUGE-1.5.5.
 """
 
-from collections import Counter
+from bisect import bisect_left, insort
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
+
+from pipex_core.metrics.contract import Scored
 
 
 class Overlap(NamedTuple):
@@ -27,6 +30,38 @@ class Overlap(NamedTuple):
 
 
 nothing = Overlap(0.0, 0.0)
+
+
+def f1_of(same: int, *, given: int, wanted: int, order: float | None = None) -> Scored:
+    """F1 with precision and recall as submetrics; two empty lists agree, one alone does not."""
+    if not given or not wanted:
+        precision = recall = value = float(given == wanted)
+    else:
+        precision, recall = same / given, same / wanted
+        value = 2 * same / (given + wanted)
+    parts = {"precision": precision, "recall": recall}
+    return Scored(value=value, submetrics=parts if order is None else {**parts, "order": order})
+
+
+def order_of(given: Sequence[str], wanted: Sequence[str]) -> float:
+    """Kendall's tau of the items that two lists share, as the share of pairs in the same order.
+
+    An item that occurs several times is matched first with first, second with second. 1 when fewer than
+    two items are shared.
+    """
+    places: dict[str, deque[int]] = defaultdict(deque)
+    for place, one in enumerate(wanted):
+        places[one].append(place)
+    shared = [places[one].popleft() for one in given if places.get(one)]
+    pairs = len(shared) * (len(shared) - 1) // 2
+    if not pairs:
+        return 1.0
+    before: list[int] = []
+    agreeing = 0
+    for place in shared:
+        agreeing += bisect_left(before, place)
+        insort(before, place)
+    return agreeing / pairs
 
 
 def shared_ngrams(reference: Sequence[str], candidate: Sequence[str], *, n: int) -> Overlap:

@@ -21,7 +21,16 @@ _irregular: Final[Mapping[str, str]] = {
     "exceed": "exceed", "succeed": "succeed",
 }  # fmt: skip
 _shortest: Final = 3  # shorter words are left alone; a departure
-_kinds: Final = {code: "v" if chr(code) in "aeiou" else "c" for code in range(128)}
+
+
+class _Kinds(dict[int, str]):
+    """Code point to ``v`` or ``c``; what is no letter of English is a consonant."""
+
+    def __missing__(self, code: int) -> str:
+        return "c"
+
+
+_kinds: Final = _Kinds({code: "v" if chr(code) in "aeiou" else "c" for code in range(128)})
 _y: Final = ord("y")
 
 Rules = Mapping[str, tuple[tuple[str, str], ...]]
@@ -51,7 +60,7 @@ _rules_4: Final = _by_last_letter(
 
 @lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
-    """The stem of a word of ``a-z`` and ``0-9``; the digits count as consonants."""
+    """The stem of a word in lower case; whatever is none of ``a-z`` counts as a consonant."""
     known = _irregular.get(word)
     if known is not None:
         return known

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from string import ascii_uppercase
 
-from pipex_core.jsonvalue import equal, parse
+from pipex_core.jsonvalue import equal
 from pipex_core.metrics.contract import (
     MetricInfo,
     MetricInput,
@@ -15,7 +15,12 @@ from pipex_core.metrics.contract import (
     best,
     hit,
 )
-from pipex_core.metrics.extraction import chosen_letter, regex_limit_s, searcher, unfenced
+from pipex_core.metrics.extraction import (
+    answered_json,
+    chosen_letter,
+    regex_limit_s,
+    searcher,
+)
 from pipex_core.metrics.options import ignore_case_option, normalize_option, strip_option
 from pipex_core.metrics.words import (
     normalized,
@@ -213,13 +218,10 @@ class TokenF1:
 
 
 def _equal_json(item: MetricInput) -> Scored:
-    if item.has_output_json:
-        return hit([equal(item.output_json, item.reference_json)])
-    try:
-        value = parse(unfenced(item.output or ""))
-    except ValueError:
+    given = answered_json(item)
+    if given is None:
         return Scored(value=0.0, label="not_json")
-    return hit([equal(value, item.reference_json)])
+    return hit([equal(given[0], item.reference_json)])
 
 
 def _f1(output: Counter[str], reference: Counter[str]) -> Scored:

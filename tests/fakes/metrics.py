@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
+from pipex_core.app.known_metrics import shipped_metrics
 from pipex_core.jsonvalue import Json
-from pipex_core.metrics.catalogue import built_in
 from pipex_core.metrics.contract import (
     Corpus,
     MetricInfo,
@@ -52,8 +52,8 @@ def raising(exc: Exception) -> Callable[[MetricInput], Score]:
 
 
 def entry_of(raw: Json) -> Entry:
-    """The built-in metric that one raw entry names."""
-    (entry,) = resolve_entries([raw], built_in())
+    """The shipped metric that one raw entry names."""
+    (entry,) = resolve_entries([raw], shipped_metrics())
     return entry
 
 

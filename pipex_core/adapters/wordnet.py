@@ -1,0 +1,41 @@
+"""Synonyms from the files of WordNet in a folder, read by nltk; nothing is downloaded."""
+
+import threading
+from functools import lru_cache
+from pathlib import Path
+
+from pipex_core.errors import ConfigError
+
+
+class WordNet:
+    """Word to the words that share a meaning with it, itself not necessarily among them.
+
+    Args:
+        folder: Holds ``data.noun``, ``index.noun``, ``lexnames`` and their like.
+
+    Raises:
+        ImportError: nltk is not installed.
+        ConfigError: ``file_not_found``, the folder holds no WordNet.
+    """
+
+    def __init__(self, folder: str) -> None:
+        from nltk.corpus.reader.wordnet import WordNetCorpusReader
+
+        if not (Path(folder) / "data.noun").is_file():
+            message = f"{folder} holds no WordNet: there is no file data.noun"
+            raise ConfigError(message, code="file_not_found")
+        self._reader = WordNetCorpusReader(folder, None)
+        self._lock = threading.Lock()  # the reader moves through open files
+        self._found = lru_cache(maxsize=1 << 16)(self._look_up)
+
+    def __call__(self, word: str) -> frozenset[str]:
+        with self._lock:
+            return self._found(word)
+
+    def _look_up(self, word: str) -> frozenset[str]:
+        return frozenset(
+            lemma.name()
+            for synset in self._reader.synsets(word)
+            for lemma in synset.lemmas()
+            if "_" not in lemma.name()
+        )
