@@ -4,13 +4,12 @@ import importlib.util
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pipex_core.app import wiring
 from pipex_core.cli.main import pipex, run_command
 from tests.conftest import shared_folder
 
@@ -42,30 +41,3 @@ def judge() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def missing_types(document: Any) -> set[str]:
-    """Step types that a document uses and that are not built in."""
-    return set(_types(document)) - set(wiring.shapes())
-
-
-def _types(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        steps = [step for step in _steps(value) if isinstance(step, Mapping)]
-        yield from (step["type"] for step in steps if isinstance(step.get("type"), str))
-        for inner in value.values():
-            yield from _types(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _types(inner)
-
-
-def _steps(value: Mapping[str, Any]) -> Iterator[Any]:
-    blocks = [value.get("steps"), value.get("default"), *_blocks(value.get("cases"))]
-    for block in blocks:
-        if isinstance(block, list):
-            yield from block
-
-
-def _blocks(cases: Any) -> list[Any]:
-    return list(cases.values()) if isinstance(cases, Mapping) else []
