@@ -1,4 +1,7 @@
-"""The cases of the conformance vectors, whose expected values were written down with the language."""
+"""Cases of the language: those written down with it, and ours in the same form, reasoned out from its text.
+
+A case of ours may also say ``position``: the offset in its text at which the error is reported.
+"""
 
 import copy
 import json
@@ -39,7 +42,10 @@ def _fault(kind: str, document: dict[str, Any], case: dict[str, Any]) -> str | N
         result = _outcome(kind, document, case)
     except PipexError as exc:
         wanted = case.get("error", "a value")
-        return None if exc.code == wanted else f"wanted {wanted}, raised {exc.code}: {exc}"
+        place = getattr(exc, "position", None)
+        if exc.code == wanted and case.get("position", place) == place:
+            return None
+        return f"wanted {wanted} at {case.get('position')}, raised {exc.code} at {place}: {exc}"
     if "error" in case:
         return f"wanted {case['error']}, got {result!r}"
     if "truth" in case and truth(result) is not case["truth"]:
@@ -54,10 +60,40 @@ def _same(wanted: Json, result: Json) -> bool:
     return equal(wanted, result)
 
 
+def _faults(file: Path, kind: str) -> dict[str, str]:
+    document = json.loads(file.read_text("utf-8"))
+    argument = {"conditions": "expression", "templates": "template", "transforms": "operations"}
+    judged = {
+        case.get("id") or json.dumps([case[argument.get(kind, "schema")], case.get("data")]): (
+            _fault(kind, document, case)
+        )
+        for case in document["cases"]
+    }
+    assert len(judged) > 20
+    return {name: fault for name, fault in judged.items() if fault}
+
+
 @pytest.mark.parametrize("kind", kinds)
 def test_every_conformance_vector_holds(kind: str, shared_dir: Path) -> None:
-    text = (shared_dir / "conformance" / "vectors" / f"{kind}.json").read_text("utf-8")
-    document = json.loads(text)
-    faults = {case["id"]: _fault(kind, document, case) for case in document["cases"]}
-    assert len(faults) > 20
-    assert {name: fault for name, fault in faults.items() if fault} == {}
+    assert _faults(shared_dir / "conformance" / "vectors" / f"{kind}.json", kind) == {}
+
+
+@pytest.mark.parametrize("kind", kinds)
+def test_every_vector_of_our_own_holds(kind: str) -> None:
+    assert _faults(Path(__file__).parent / "vectors" / f"{kind}.json", kind) == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "case"),
+    [
+        ("conditions", {"expression": "1", "value": 2}),
+        ("conditions", {"expression": "1", "value": True}),
+        ("conditions", {"expression": "1", "error": "type_error"}),
+        ("conditions", {"expression": "1", "truth": False}),
+        ("templates", {"template": "{{ x }}", "value": None}),
+        ("templates", {"template": "{{ x }}", "error": "type_error"}),
+        ("templates", {"template": "{{ x }}", "error": "undefined_reference", "position": 9}),
+    ],
+)
+def test_a_wrong_vector_is_a_fault(kind: str, case: dict[str, Any]) -> None:
+    assert _fault(kind, {}, case) is not None
