@@ -1,7 +1,7 @@
 """``codebase_query``: what the files of the workspace show of a code base, without running any of it.
 
-Nothing outside of the workspace is asked. The state of a version control system is told by running it, so
-``get_git_status`` says that it is not known, and why.
+Nothing outside of the workspace is asked. Only ``get_git_status`` runs a program, where the deployment
+allows commands.
 """
 
 import asyncio
@@ -18,18 +18,16 @@ from pipex_core.expressions.template import has_template
 from pipex_core.expressions.values import to_text
 from pipex_core.jsonvalue import Json
 from pipex_core.llm.globs import matches
-from pipex_core.ports import FileEntry, Workspace
+from pipex_core.ports import Commands, FileEntry, Workspace
 from pipex_core.registry import nearest
 from pipex_core.spec.model import Effect, FieldShape, Finding, StepShape, StepSpec
 from pipex_core.spec.shape import got
 from pipex_core.steps.contract import Outcome, StepContext
+from pipex_core.steps.gitstatus import git_status
 from pipex_core.steps.manifests import declared, project_kinds
 from pipex_core.steps.sources import Function, functions_in, imports_in, language_of, resolved
 
 largest_source: Final = 2_000_000
-no_git: Final = (
-    "git is not run by this step; allow a model step the tool Bash, or give the status as an input"
-)
 file_types: Final = ("main", "source", "test", "config")
 
 _left_out: Final = frozenset(
@@ -54,19 +52,22 @@ class Codebase:
 
     Attributes:
         entries: By path, in order, without those of caches and of what was installed.
+        commands: Runs ``git``; None where the deployment does not allow commands.
     """
 
     workspace: Workspace
     entries: Mapping[str, FileEntry]
+    commands: Commands | None = None
     _texts: dict[str, str] = field(default_factory=dict)
     _graph: dict[str, Sequence[str]] | None = None
 
     @classmethod
-    def of(cls, workspace: Workspace) -> "Codebase":
+    def of(cls, workspace: Workspace, commands: Commands | None = None) -> "Codebase":
         """The code base in a workspace."""
         listed = workspace.list(".", recursive=True)
         kept = [e for e in listed if not e.is_folder and not _left_out & {*e.path.split("/")}]
-        return cls(workspace=workspace, entries={entry.path: entry for entry in kept})
+        entries = {entry.path: entry for entry in kept}
+        return cls(workspace=workspace, entries=entries, commands=commands)
 
     def text(self, path: str) -> str:
         """The text of a file; empty for one that is too large or no text."""
@@ -93,9 +94,7 @@ class Codebase:
         if self._graph is None:
             graph: dict[str, Sequence[str]] = {}
             for path in self.entries:
-                await asyncio.sleep(
-                    0
-                )  # thousands of files are parsed; others have their turn between
+                await asyncio.sleep(0)  # thousands are parsed; others have their turn between
                 graph[path] = self._needs_of(path)
             self._graph = graph
         return self._graph
@@ -258,8 +257,8 @@ async def _get_dependencies(code: Codebase, asked: Arguments) -> Json:
 
 
 async def _get_git_status(code: Codebase, asked: Arguments) -> Json:
-    del code, asked
-    return {"available": False, "reason": no_git}
+    del asked
+    return await git_status(code.workspace, code.commands)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -392,7 +391,7 @@ class CodebaseQuery:
     )
 
     async def run(self, ctx: StepContext) -> Outcome:
-        code = Codebase.of(ctx.workspace)
+        code = Codebase.of(ctx.workspace, ctx.commands)
         answers: dict[str, Json] = {}
         for name, query in ctx.rendered("queries").items():
             (kind, given) = next(iter(query.items()))

@@ -162,10 +162,10 @@ def test_the_kind_of_project_and_what_it_declares_come_from_its_manifests() -> N
     assert ask({"get_project_type": True}, files=MemoryWorkspace({"a": ""})) == "unknown"
 
 
-def test_the_state_of_git_is_not_known_here_and_says_so() -> None:
+def test_the_state_of_git_is_not_known_where_commands_are_not_allowed() -> None:
     answer = ask({"get_git_status": True})
     assert answer["available"] is False
-    assert "git is not run" in answer["reason"]
+    assert "do not allow commands" in answer["reason"]
 
 
 @pytest.mark.parametrize(
