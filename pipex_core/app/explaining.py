@@ -107,7 +107,7 @@ def _score(
                 response=row["response_hash"],
                 case=job.hashes[case.id],
                 usage=usage,
-                looked_up=looked_up(entry.fields, case_fields(case)),
+                looked_up=looked_up(entry.fields, case_fields(case), whole=entry.info.reads_case),
             )
         )
         if reference_hash is not None and "reference_hash" in parts:

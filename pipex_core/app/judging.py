@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipex_core.app import wiring
-from pipex_core.evals.items import query_of
+from pipex_core.evals.items import case_fields, query_of
 from pipex_core.evals.suite import Case, references
 from pipex_core.jsonvalue import Json
 from pipex_core.metrics.contract import MetricInput, Score
@@ -35,15 +35,27 @@ def score(
         ConfigError: ``dependency_missing``.
     """
     (entry,) = resolve_entries([{"type": metric, **options}], wiring.metrics())
-    case = Case(id="score", input=input, expected_output=expected)
+    return score_item(entry, item_for(output, expected, input=input, context=context))
+
+
+def item_for(
+    output: str,
+    expected: Json = None,
+    *,
+    input: Json = None,  # noqa: A002 - the field's name in cases
+    context: Sequence[str] | str | None = None,
+) -> MetricInput:
+    """One answer and what is known of its question, as metrics see them."""
+    texts = (context,) if isinstance(context, str) else tuple(context) if context else None
+    case = Case(id="score", input=input, expected_output=expected, context=texts)
     known = references(case)
-    item = MetricInput(
+    return MetricInput(
         output=output,
         references=known.texts,
         reference_json=known.structured,
         has_reference_json=known.is_structured,
         input=input,
         query=query_of(case),
-        context=[context] if isinstance(context, str) else list(context or ()),
+        context=texts or (),
+        case=case_fields(case),
     )
-    return score_item(entry, item)
