@@ -7,11 +7,11 @@ from pathlib import Path
 
 from pipex_core.errors import ConfigError, StoreError
 
-timeout_s = 60.0
 # Variables set inside hooks lead to another repository or index than the folder's: they are unset.
 plain_environment = (
     "env", "-u", "GIT_DIR", "-u", "GIT_WORK_TREE", "-u", "GIT_INDEX_FILE", "-u", "GIT_PREFIX",
-    "-u", "GIT_OBJECT_DIRECTORY", "GIT_TERMINAL_PROMPT=0", "LC_ALL=C",
+    "-u", "GIT_OBJECT_DIRECTORY", "GIT_TERMINAL_PROMPT=0", "GIT_LITERAL_PATHSPECS=1",
+    "LC_ALL=C",
 )  # fmt: skip
 not_found_code = 127  # of ``env``
 
@@ -22,17 +22,23 @@ class GitRepository:
     Args:
         folder: Any folder of its working tree.
         program: The ``git`` to run.
+        timeout_s: Of one call of it.
 
     Raises:
         ConfigError: ``git_missing`` without the program, ``no_repository`` outside of one.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], *, program: str = "git") -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], *, program: str = "git", timeout_s: float = 60.0
+    ) -> None:
         self._program = program
+        self._timeout_s = timeout_s
         self._folder = Path(folder)
         try:
             top = self._run("rev-parse", "--show-toplevel")
         except StoreError as exc:
+            if isinstance(exc.__cause__, subprocess.TimeoutExpired):
+                raise
             message = f"{folder} lies in no Git repository"
             raise ConfigError(message, code="no_repository", next_step="git init") from exc
         self._root = Path(os.fsdecode(top.rstrip(b"\n")))
@@ -45,7 +51,7 @@ class GitRepository:
         """
         commit = self._commit_of(revision)
         name = path.resolve().relative_to(self._root).as_posix()
-        if not self._run("ls-tree", "-z", "--name-only", commit, "--", f":(top,literal){name}"):
+        if not self._run("ls-tree", "--full-tree", "-z", "--name-only", commit, "--", name):
             return None
         return self._run("cat-file", "blob", f"{commit}:{name}")
 
@@ -72,8 +78,8 @@ class GitRepository:
     def commit(self, paths: Sequence[Path], message: str) -> str:
         """Commit exactly these files as they are; the commit's name in 40 hexadecimal digits."""
         names = [str(path.resolve()) for path in paths]
-        self._run("--literal-pathspecs", "add", "--", *names)
-        self._run("--literal-pathspecs", "commit", "--quiet", "-m", message, "--", *names)
+        self._run("add", "--", *names)
+        self._run("commit", "--quiet", "-m", message, "--", *names)
         return self._commit_of("HEAD")
 
     def tag(self, name: str, message: str) -> None:
@@ -96,11 +102,11 @@ class GitRepository:
                 [*plain_environment, self._program, "-C", str(self._folder), *words],
                 capture_output=True,
                 check=False,
-                timeout=timeout_s,
+                timeout=self._timeout_s,
                 stdin=subprocess.DEVNULL,
             )
         except subprocess.TimeoutExpired as exc:
-            message = f"git {words[0]} did not end within {timeout_s:g} s"
+            message = f"git {words[0]} did not end within {self._timeout_s:g} s"
             raise StoreError(message, code="git_failed") from exc
         if done.returncode == not_found_code:
             message = f"the program {self._program!r} is not installed"
