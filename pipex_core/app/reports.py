@@ -30,7 +30,7 @@ from pipex_core.evals.rendering import (
 from pipex_core.evals.report import verdict_report
 from pipex_core.evals.runner import EvalRun, place_of_job
 from pipex_core.evals.summary import MetricSummary, Summary
-from pipex_core.evals.verdict import sentence
+from pipex_core.evals.verdict import sentence, uncertified
 
 if TYPE_CHECKING:
     from pipex_core.app.evaluations import Desk
@@ -57,9 +57,12 @@ def run_block(found: EvalRun) -> str:
         f"{totals.n_cases} case{'' if totals.n_cases == 1 else 's'}, {totals.n_carried} carried, "
         f"{totals.calls} call{'' if totals.calls == 1 else 's'}, {totals.cost_nanousd / 1e9:.4f} USD"
     )
+    if totals.judge_cost_nanousd:
+        headline += f", judges {totals.judge_cost_nanousd / 1e9:.4f} USD"
     lines = [headline, text_table(metric_grid(found.summary)), *_troubles(found.responses)]
     if found.verdict is not None:
         lines.append(sentence(found.verdict))
+        lines += [f"  {line}" for line in found.verdict.warnings if line.startswith(uncertified)]
     return "\n".join(lines)
 
 

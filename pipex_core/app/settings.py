@@ -173,7 +173,7 @@ SETTINGS: Sequence[Setting] = (
 WITHOUT_EFFECT = frozenset(
     {
         "cluster_enabled", "cluster_strategy", "checkpoint_backend", "s3_bucket", "auto_resume",
-        "telemetry", "metrics_port", "log_level", "log_format", "debug", "judge_model", "pool_size",
+        "telemetry", "metrics_port", "log_level", "log_format", "debug", "pool_size",
         "pool_memory_mb", "database_url", "durability", "policy", "audit",
     }
 )  # fmt: skip

@@ -1,16 +1,18 @@
 """Stored runs by the words people use for them: to be shown, compared, judged again, or taken as a baseline."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipex_core.app import wiring
+from pipex_core.app.judges import certificates
 from pipex_core.app.settings import read_settings
 from pipex_core.app.suites import gate_of_suite, load_gate, load_suite
 from pipex_core.errors import ConfigError
 from pipex_core.evals.archive import Archive, Stored
 from pipex_core.evals.gate import judge
 from pipex_core.evals.gatefile import Gate
-from pipex_core.evals.judged import Baseline
+from pipex_core.evals.judged import Baseline, Judged
 from pipex_core.evals.publication import Place
 from pipex_core.evals.verdict import Verdict
 from pipex_core.jsonvalue import parse
@@ -67,20 +69,37 @@ def find_run(archive: Archive, word: str, *, suite: str | None = None) -> Place:
 
 
 def judge_stored(
-    archive: Archive, stored: Stored, *, gate_file: str | None, baseline: str | None
+    archive: Archive,
+    stored: Stored,
+    *,
+    gate_file: str | None,
+    baseline: str | None,
+    allow_uncertified: bool = False,
 ) -> Verdict:
     """The verdict of a gate on a stored run: of a file, or of the suite that the run was made on.
+
+    ``allow_uncertified`` lets judges gate that have no valid certificate today.
 
     Raises:
         ConfigError: ``no_gate``, neither names rules; or the gate does not fit the run.
         SpecError: The gate has problems.
     """
     gate = load_gate(gate_file) if gate_file else _gate_of_run(stored)
+    if allow_uncertified:
+        gate = replace(gate, require_certificate=False)
     named = baseline or gate.baseline
     found = None
     if named:
         found = baseline_of(archive, stored.place.suite_id, named, but=stored.place)
-    return judge(gate, stored.judged, baseline=found)
+    return judge(gate, as_challenger(stored), baseline=found)
+
+
+def as_challenger(stored: Stored) -> Judged:
+    """A stored run as a gate sees it today: whether its judges may gate is asked of their certificates."""
+    known = certificates(read_settings())
+    judges = stored.manifest.get("judges", ())
+    uncertified = frozenset(one["metric"] for one in judges if not known.is_valid(one))
+    return replace(stored.judged, uncertified=uncertified)
 
 
 def baseline_of(

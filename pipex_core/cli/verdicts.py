@@ -78,6 +78,9 @@ def compare(before: str, after: str, **given: Any) -> int:  # noqa: ANN401 - cli
 @click.argument("run_id", metavar="RUN")
 @click.option("--gate", metavar="FILE", help="Gate file.  [default: the gate of the run's suite]")
 @click.option("--baseline", metavar="RUN", help="Run, target or champion to compare with.")
+@click.option(
+    "--allow-uncertified", is_flag=True, help="Let judges gate that have no valid certificate."
+)
 @click.option("--results", metavar="DIR", help="Folder of the result tables.  [default: results]")
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON object.")
 def gate(run_id: str, **given: Any) -> int:  # noqa: ANN401 - click's options
@@ -89,7 +92,13 @@ def gate(run_id: str, **given: Any) -> int:  # noqa: ANN401 - click's options
 
     archive = open_archive(given["results"])
     stored = archive.load(find_run(archive, run_id))
-    verdict = judge_stored(archive, stored, gate_file=given["gate"], baseline=given["baseline"])
+    verdict = judge_stored(
+        archive,
+        stored,
+        gate_file=given["gate"],
+        baseline=given["baseline"],
+        allow_uncertified=given["allow_uncertified"],
+    )
     payload = {"schema": "pipex.verdict/1", "run_id": stored.place.run_id, **verdict.as_json()}
     emit(payload, as_json=given["as_json"], text=lambda: "\n".join(_verdict_lines(verdict)))
     return verdict.exit_code
@@ -142,10 +151,11 @@ def explain(case_id: str, **given: Any) -> int:  # noqa: ANN401 - click's option
 
 
 def _verdict(gate_file: str, a: "Stored", b: "Stored") -> Any:  # noqa: ANN401 - a Verdict, imported when needed
+    from pipex_core.app.stored import as_challenger
     from pipex_core.app.suites import load_gate
     from pipex_core.evals.gate import judge
 
-    return judge(load_gate(gate_file), b.judged, baseline=a.judged)
+    return judge(load_gate(gate_file), as_challenger(b), baseline=a.judged)
 
 
 def _flips(
@@ -186,9 +196,10 @@ def _compare_lines(
 
 def _verdict_lines(verdict: Any) -> Iterator[str]:  # noqa: ANN401 - a Verdict, imported when needed
     from pipex_core.evals.rendering import number
-    from pipex_core.evals.verdict import sentence
+    from pipex_core.evals.verdict import sentence, uncertified
 
     yield sentence(verdict)
+    yield from (f"  {line}" for line in verdict.warnings if line.startswith(uncertified))
     for rule in verdict.as_json()["rules"]:
         place = f" on {rule['slice']}" if rule["slice"] else ""
         reason = f" ({rule['reason']})" if rule["reason"] else ""

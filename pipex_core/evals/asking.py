@@ -38,6 +38,7 @@ class Courtroom:
         ledger: The run's budget.
         sample: Index of the independent verdict on the same question; replies are shared by none.
         reverse: Show the blocks of a question in the opposite order.
+        widest: Most blocks of any question that was asked.
         fatal: Set to the reason once the service says what no later call could change.
     """
 
@@ -51,6 +52,7 @@ class Courtroom:
     sample: int = 0
     reverse: bool = False
     fatal: str | None = None
+    widest: int = 0
     _replies: list[Reply] = field(default_factory=list)
 
     async def send(self, request: Request) -> Reply:
@@ -151,6 +153,7 @@ class _Ballot:
             language=self._judge.language,
             reverse=self._room.reverse,
         )
+        self._room.widest = max(self._room.widest, len(question.fields))
         self._broken += sum(prompt.broken.values())
         self._truncated |= set(prompt.truncated)
         text = prompt.text

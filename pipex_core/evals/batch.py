@@ -10,6 +10,7 @@ from pipex_core.evals.findings import Findings, result_document, result_rows
 from pipex_core.evals.gatefile import Gate, gate_of
 from pipex_core.evals.job import RunOptions, capped
 from pipex_core.evals.judged import Baseline
+from pipex_core.evals.judgefile import Bench
 from pipex_core.evals.manifest import Environment, unknown_environment
 from pipex_core.evals.outcome import missed_thresholds
 from pipex_core.evals.preflight import Request, prepare
@@ -38,6 +39,7 @@ class BatchEvaluation:
         read_target: The target that a map describes, for a suite.
         baseline: What a gate names as its baseline, for a suite; None when there is none.
         carry: Rows of earlier runs of a suite.
+        bench: What judges are read with.
         max_cost_usd: The operator's cap on the money of one evaluation, or None.
     """
 
@@ -50,6 +52,7 @@ class BatchEvaluation:
     baseline: Callable[[str, str], Baseline | None] = lambda _suite, _name: None
     carry: Callable[[str], CarryIndex] = lambda _suite: CarryIndex()
     environment: Environment = unknown_environment
+    bench: Bench | None = None
     max_cost_usd: float | None = None
 
     async def __call__(self, request: BatchRequest) -> BatchResult:
@@ -72,6 +75,7 @@ class BatchEvaluation:
                 ),
             ),
             registry=self.registry,
+            bench=self.bench,
         )
         store = self.results if request.store is None else self.open_store(request.store)
         run = await evaluate(
@@ -117,6 +121,7 @@ def batch_result(run: EvalRun, store: BlobStore) -> BatchResult:
         verdict=verdict.as_json() if verdict else None,
         document={**result_document(found), "results": result_rows(found)},
         missed=missed_thresholds(summary),
+        warnings=run.job.warnings,
         paid=Paid(
             nanousd=run.spent.nanousd,
             tokens=Tokens(

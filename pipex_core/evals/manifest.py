@@ -153,8 +153,14 @@ def manifest_of(
 def judge_document(entry: Entry) -> dict[str, Json]:
     """Who judges for a metric."""
     judge = entry.judge
-    known = {} if judge is None else {**judge.document(), "certificate": judge.certificate}
-    return {"metric": entry.name, **known}
+    if judge is None:
+        return {"metric": entry.name}
+    return {
+        "metric": entry.name,
+        **judge.document(),
+        "certificate": judge.certificate,
+        "certificate_file": judge.certificate_file,
+    }
 
 
 def target_document(target: Target) -> dict[str, Json]:

@@ -145,7 +145,7 @@ def prepare(
         suite_digest=suite_digest(suite, known=known),
         plan_digest=plan_digest(
             suite,
-            metrics=[entry.document() for entry in entries],
+            metrics=[_measured(entry) for entry in entries],
             repeats=repeats,
             reducer=reducer,
             cluster_by=suite.defaults.cluster_by,
@@ -224,6 +224,12 @@ def _completed(options: RunOptions, suite: Suite) -> RunOptions:
         )
     timeout_s = suite.defaults.timeout_seconds if options.timeout_s is None else options.timeout_s
     return replace(options, budget=budget, timeout_s=timeout_s)
+
+
+def _measured(entry: Entry) -> Mapping[str, Json]:
+    """The entry and who judges: what a journal must have been started with to go on."""
+    judge = {} if entry.judge is None else {"judge": entry.judge.fingerprint}
+    return {**entry.document(), **judge}
 
 
 class _Seating:

@@ -111,6 +111,9 @@ class Verdict:
         }
 
 
+uncertified = "uncertified_judge"  # code of the warning that a judge without certificate was let in
+
+
 def sentence(verdict: Verdict, *, cost_per_case: float | None = None) -> str:
     """The verdict and why, in one line; an open question says what would answer it.
 

@@ -78,7 +78,6 @@ class Entry:
             "fallback": dict(self.fallback.document()) if self.fallback else None,
             "required": self.required,
             "opts": {**self.options, **self.fields},
-            **({} if self.judge is None else {"judge": self.judge.fingerprint}),
         }
 
     def judged_by(self, judge: Judge) -> "Entry":

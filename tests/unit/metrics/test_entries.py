@@ -1,5 +1,7 @@
 """Metric entries: every way to write one, everything that can be wrong, and what a fingerprint covers."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from pipex_core.errors import ConfigError, Problem, SpecError
@@ -117,8 +119,12 @@ def test_a_null_threshold_means_that_a_score_decides_nothing() -> None:
 
 @pytest.mark.parametrize("alias", sorted(ALIASES))
 def test_an_alias_is_shown_under_the_canonical_name(alias: str) -> None:
-    raw: Json = {"type": alias, "pattern": "x"} if alias in {"regex", "pattern"} else alias
-    entry = entry_of(raw)
+    required: Mapping[str, Json] = {
+        "regex_match": {"pattern": "x"},
+        "criteria": {"criteria": "x"},
+        "rubric": {"items": ["x"]},
+    }
+    entry = entry_of({"type": alias, **required.get(ALIASES[alias].metric, {})})
     assert entry.type == ALIASES[alias].metric
     assert entry.type in METRICS
     assert entry.options.items() >= dict(ALIASES[alias].options).items()
