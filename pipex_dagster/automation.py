@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipex_core.app.project import ModelEntry, open_project
+from pipex_core.app.project import Layout, ModelEntry, open_project, usual_layout
 from pipex_core.errors import PipexError
 from pipex_core.evals.suite import suite_digest
 from pipex_core.jsonvalue import digest, short
@@ -109,18 +109,21 @@ def nightly_schedule(
     )(wish)
 
 
-def models_sensor(root: str, names: Sequence[str], jobs: Sequence[AssetJob]) -> dg.SensorDefinition:
+def models_sensor(
+    root: str, names: Sequence[str], jobs: Sequence[AssetJob], *, layout: Layout = usual_layout
+) -> dg.SensorDefinition:
     """Adds a partition for every new entry of the models file and requests its evaluations.
 
     Args:
         root: Folder of the project.
         names: Folders of the suites.
         jobs: Their evaluation jobs.
+        layout: Of the project.
     """
 
     def look(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         try:
-            wishes = wished(root, names)
+            wishes = wished(root, names, layout=layout)
         except PipexError as error:
             raise failure_of(error) from error
         cursor = digest([wish.key for wish in wishes])
@@ -138,17 +141,17 @@ def models_sensor(root: str, names: Sequence[str], jobs: Sequence[AssetJob]) -> 
         jobs=jobs,
         minimum_interval_seconds=sensor_interval_s,
         default_status=dg.DefaultSensorStatus.STOPPED,
-        description="New entries of test_suites/models.yaml become partitions and are evaluated.",
+        description=f"New entries of {layout.models} become partitions and are evaluated.",
     )(look)
 
 
-def wished(root: str, names: Sequence[str]) -> list[Wish]:
+def wished(root: str, names: Sequence[str], *, layout: Layout = usual_layout) -> list[Wish]:
     """All evaluations that the models file asks for, on the suites in these folders.
 
     Raises:
         SpecError: The models file or a suite has problems, such as a model alias that moves.
     """
-    project = open_project(root)
+    project = open_project(root, layout=layout)
     found = []
     for name in names:
         files = suite_files(project, name)

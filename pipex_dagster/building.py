@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from pipex_core.app.pipelines import load_pipeline
-from pipex_core.app.project import Project, list_project, open_project
+from pipex_core.app.project import Layout, Project, list_project, open_project, usual_layout
 from pipex_core.app.settings import read_settings
 from pipex_core.errors import ConfigError, PipexError, SpecError
 from pipex_core.spec.plan import Plan
@@ -45,7 +45,10 @@ records_dir = "records"
 
 
 def build_definitions(
-    project_dir: str | None = None, *, translator: PipexTranslator | None = None
+    project_dir: str | None = None,
+    *,
+    translator: PipexTranslator | None = None,
+    layout: Layout = usual_layout,
 ) -> dg.Definitions:
     """The definitions of a project.
 
@@ -53,13 +56,14 @@ def build_definitions(
         project_dir: Folder with ``pipelines/`` and ``test_suites/``; the setting ``PIPEX_PROJECT_DIR``,
             else the working directory, when None.
         translator: Names and texts; pipex's own when None.
+        layout: Where in that folder the pipelines, the suites and the models file are.
 
     Raises:
         ConfigError: The folder does not exist, or ``pickle_io_manager``.
     """
     root = project_dir or read_settings().text("project_dir")
     names = translator or PipexTranslator()
-    project, problems = _opened(root)
+    project, problems = _opened(root, layout)
     suites, assets = _suites(project, names)
     evaluations = [evaluation_job(files, names) for files in suites]
     found = dg.Definitions(
@@ -70,7 +74,7 @@ def build_definitions(
             for files, job in zip(suites, evaluations, strict=True)
             if files.champion is not None
         ],
-        sensors=[models_sensor(root, [files.name for files in suites], evaluations)]
+        sensors=[models_sensor(root, [files.name for files in suites], evaluations, layout=layout)]
         if suites
         else [],
         resources=resources_of(root),
@@ -116,12 +120,12 @@ def _pickled(what: str) -> ConfigError:
     )
 
 
-def _opened(root: str) -> tuple[Project, list[dg.AssetsDefinition]]:
+def _opened(root: str, layout: Layout) -> tuple[Project, list[dg.AssetsDefinition]]:
     """The project; without its models, and with a failing asset, when they have problems."""
     try:
-        return open_project(root), []
+        return open_project(root, layout=layout), []
     except SpecError as error:
-        return list_project(root), [broken_asset("models_file", error)]
+        return list_project(root, layout=layout), [broken_asset("models_file", error)]
 
 
 def _jobs(project: Project) -> list[dg.JobDefinition]:
@@ -129,7 +133,7 @@ def _jobs(project: Project) -> list[dg.JobDefinition]:
     plans: dict[str, Plan] = {}
     found: list[dg.JobDefinition] = []
     for path in project.pipelines:
-        stem = path.relative_to(project.root / "pipelines").with_suffix("").as_posix()
+        stem = path.relative_to(project.root / project.layout.pipelines).with_suffix("").as_posix()
         try:
             plans[stem] = load_pipeline(path)
         except SpecError as error:

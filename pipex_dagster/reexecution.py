@@ -129,5 +129,8 @@ def _said(event: dg.DagsterEvent) -> str:
     data = event.step_failure_data
     known = data.user_failure_data
     if known is not None and known.description:
-        return f"{event.step_key}: {known.description}"
+        advice = known.metadata.get("next")
+        return f"{event.step_key}: {known.description}" + (
+            f"\nnext: {advice.value}" if advice else ""
+        )
     return f"{event.step_key}: {data.error.message.strip() if data.error else 'failed'}"

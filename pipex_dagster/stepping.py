@@ -64,14 +64,12 @@ def executed_step(
         before = _before(plan, context, inputs)
         done, shown = _done(plan, path, before, context)
     except PipexError as error:
-        if is_worth_a_retry(error):
-            raise dg.RetryRequested(max_retries=1) from error
-        raise failure_of(error) from error
+        raise _ended(error, {}) from error
     for warning in done.warnings:
         context.log.warning("%s: %s", warning.code, warning.message)
     record = done.record
     if record.ends_run and record.error is not None:
-        raise failure_of(_raised(record.error), shown=shown)
+        raise _ended(_raised(record.error), shown)
     if record.status == "skipped":
         context.log.info("skipped: %s", record.metadata.get("reason", "the step says so"))
     state = done.provider_state
@@ -181,6 +179,13 @@ def _services(context: dg.OpExecutionContext) -> Services:
         cassette=config.get("cassette"),
         listener=_log_to(context),
     ).services
+
+
+def _ended(error: PipexError, shown: Metadata) -> Exception:
+    """What an op raises: its failure, or the wish for the one more try that may help."""
+    if is_worth_a_retry(error):
+        return dg.RetryRequested(max_retries=1)
+    return failure_of(error, shown=shown)
 
 
 def _raised(error: ErrorRecord) -> StepError:

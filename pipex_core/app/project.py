@@ -37,10 +37,29 @@ class ModelEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Project:
-    """A folder with ``pipelines/`` and ``test_suites/``.
+class Layout:
+    """Where a project keeps what; paths are relative to its folder.
 
     Attributes:
+        pipelines: Folder of pipeline files.
+        suites: Folder of suite folders.
+        models: File of the targets; there may be none.
+    """
+
+    pipelines: str = "pipelines"
+    suites: str = "test_suites"
+    models: str = f"test_suites/{models_file}"
+
+
+usual_layout = Layout()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A folder with pipelines and suites.
+
+    Attributes:
+        layout: Where in the folder they are.
         pipelines: Pipeline files by path, sorted.
         suites: Suite id (the folder's name) to its folder, sorted.
         models: Entries of ``test_suites/models.yaml``, in file order; empty without the file.
@@ -49,6 +68,7 @@ class Project:
     root: Path
     pipelines: Sequence[Path]
     suites: Mapping[str, Path]
+    layout: Layout = usual_layout
     models: Sequence[ModelEntry] = field(default=())
 
     def entries(self, suite_id: str) -> Iterator[ModelEntry]:
@@ -60,21 +80,21 @@ class Project:
         return next((entry for entry in self.entries(suite_id) if entry.champion), None)
 
 
-def open_project(root: str | Path = ".") -> Project:
+def open_project(root: str | Path = ".", *, layout: Layout = usual_layout) -> Project:
     """What lies in a project folder. Files are listed, and only the models file is read.
 
     Raises:
         SpecError: The models file has problems.
         ConfigError: ``root`` is no folder.
     """
-    found = list_project(root)
-    path = found.root / "test_suites" / models_file
+    found = list_project(root, layout=layout)
+    path = found.root / layout.models
     if not path.is_file():
         return found
     return replace(found, models=read_models(path.read_text(encoding="utf-8"), str(path)))
 
 
-def list_project(root: str | Path = ".") -> Project:
+def list_project(root: str | Path = ".", *, layout: Layout = usual_layout) -> Project:
     """What lies in a project folder, without its models: nothing is read.
 
     Raises:
@@ -83,10 +103,16 @@ def list_project(root: str | Path = ".") -> Project:
     base = Path(root)
     if not base.is_dir():
         raise ConfigError(f"{base} is not a folder", code="file_not_found")
-    suites = {path.parent.name: path.parent for path in base.glob("test_suites/*/suite.yaml")}
-    found = [*base.glob("pipelines/**/*.yaml"), *base.glob("pipelines/**/*.yml")]
+    suites = {path.parent.name: path.parent for path in (base / layout.suites).glob("*/suite.yaml")}
+    below = base / layout.pipelines
+    found = [*below.glob("**/*.yaml"), *below.glob("**/*.yml")]
     pipelines = [path for path in found if fixtures not in path.relative_to(base).parts]
-    return Project(root=base, pipelines=sorted(pipelines), suites=dict(sorted(suites.items())))
+    return Project(
+        root=base,
+        pipelines=sorted(pipelines),
+        suites=dict(sorted(suites.items())),
+        layout=layout,
+    )
 
 
 def read_models(text: str, file: str) -> Sequence[ModelEntry]:

@@ -6,6 +6,7 @@ from hypothesis import given, strategies as st
 
 from pipex_core.errors import (
     ConfigError,
+    PipexError,
     Problem,
     RateLimited,
     SpecError,
@@ -24,6 +25,7 @@ from pipex_dagster.translator import (
     slug,
     slugs,
     target_of,
+    what_to_do,
 )
 
 
@@ -166,3 +168,21 @@ def test_only_the_store_and_a_dead_worker_are_worth_another_attempt() -> None:
     assert is_worth_a_retry(StepError("killed", code="worker_died"))
     assert not is_worth_a_retry(StoreError("lost", code="journal_damaged"))
     assert not is_worth_a_retry(RateLimited("later"))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ConfigError("no key", next_step="set the key"), "set the key"),
+        (ConfigError("no key"), "Mend the cause"),
+        (SpecError([]), "Mend the file"),
+        (RateLimited("too fast"), "The service may answer later."),
+        (StepError("no", code="budget_exceeded"), "Raise `budget`"),
+        (StepError("no", code="echo_failed"), "Mend the cause"),
+    ],
+)
+def test_every_failure_says_what_can_be_done(error: PipexError, said: str) -> None:
+    assert what_to_do(error).startswith(said)
+    shown = failure_of(error).metadata["next"].value
+    assert isinstance(shown, str)
+    assert shown.startswith(said)
