@@ -119,8 +119,9 @@ def stream_suite(path: str | Path) -> CaseStream:
         return CaseStream(suite=suite, cases=_lines(place))
     if place.suffix == ".parquet":
         require_file(place)
-        reader = open_table(str(place), place.open("rb"))
-        return CaseStream(suite=reader.suite, cases=reader.cases())
+        with place.open("rb") as file:
+            suite = open_table(str(place), file).suite
+        return CaseStream(suite=suite, cases=_rows(place))
     whole = read_suite(place)
     return CaseStream(suite=replace(whole, cases=()), cases=iter(whole.cases))
 
@@ -171,6 +172,11 @@ def _lines(path: Path) -> Iterator[Case]:
     require_file(path)
     with path.open("rb") as file:
         yield from stream_lines(file, file=str(path))
+
+
+def _rows(path: Path) -> Iterator[Case]:
+    with path.open("rb") as file:
+        yield from open_table(str(path), file).cases()
 
 
 def _require_bare(suite: Suite, place: Path) -> None:
