@@ -2,11 +2,13 @@
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.fakes.real_servers import Postgres, s3_server
 
 root = Path(__file__).resolve().parents[1]
 loopback = ("127.", "::1", "localhost")
@@ -57,3 +59,21 @@ def shared_dir() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"the shared data sets are not at {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL server of this test process."""
+    server = Postgres()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """A real server of the S3 protocol with the bucket ``pipex``; what a client of it is made with."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as options:
+        import boto3
+
+        boto3.session.Session().client("s3", **options).create_bucket(Bucket="pipex")
+        yield options

@@ -1,27 +1,76 @@
 """What every blob store promises: whole or absent, keys that stay inside, listings in order."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from pipex_core.adapters.local_files import LocalBlobs
 from pipex_core.adapters.memory import MemoryBlobs
+from pipex_core.adapters.mirrored import MirroredBlobs
+from pipex_core.adapters.s3 import S3Blobs
+from pipex_core.adapters.sql import SqlBlobs, engine_of
 from pipex_core.errors import StoreError
 from pipex_core.ports import BlobStore
 from tests.fakes.blobs import BreakableBlobs
 
-makers: dict[str, Callable[[Path], BlobStore]] = {
-    "local": lambda folder: LocalBlobs(folder / "blobs"),
-    "local, not durable": lambda folder: LocalBlobs(folder / "blobs", durable=False),
-    "memory": lambda _: MemoryBlobs(),
-    "breakable": lambda _: BreakableBlobs(),
-}
+Made = Iterator[BlobStore]
+places = itertools.count()
 
 
-@pytest.fixture(params=sorted(makers))
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
-    return makers[request.param](tmp_path)
+def local(folder: Path, _: pytest.FixtureRequest) -> Made:
+    yield LocalBlobs(folder / "blobs")
+
+
+def not_durable(folder: Path, _: pytest.FixtureRequest) -> Made:
+    yield LocalBlobs(folder / "blobs", durable=False)
+
+
+def memory(_folder: Path, _: pytest.FixtureRequest) -> Made:
+    yield MemoryBlobs()
+
+
+def breakable(_folder: Path, _: pytest.FixtureRequest) -> Made:
+    yield BreakableBlobs()
+
+
+def sqlite(folder: Path, _: pytest.FixtureRequest) -> Made:
+    engine = engine_of(f"sqlite:///{folder / 'blobs.db'}")
+    yield SqlBlobs(engine)
+    engine.dispose()
+
+
+def postgres(_folder: Path, request: pytest.FixtureRequest) -> Made:
+    engine = engine_of(request.getfixturevalue("postgres").url)
+    yield SqlBlobs(engine, prefix=f"store{next(places)}")
+    engine.dispose()
+
+
+def s3(_folder: Path, request: pytest.FixtureRequest) -> Made:
+    yield S3Blobs("pipex", prefix=f"store{next(places)}", **request.getfixturevalue("s3"))
+
+
+def mirrored(folder: Path, _: pytest.FixtureRequest) -> Made:
+    made = MirroredBlobs([MemoryBlobs(), LocalBlobs(folder / "blobs"), MemoryBlobs()])
+    yield made
+    made.close()
+
+
+def cached(folder: Path, _: pytest.FixtureRequest) -> Made:
+    made = MirroredBlobs([LocalBlobs(folder / "b"), MemoryBlobs()], policy="primary_with_cache")
+    yield made
+    made.close()
+
+
+makers: list[Callable[[Path, pytest.FixtureRequest], Made]] = [
+    *(local, not_durable, memory, breakable, sqlite, postgres, s3, mirrored, cached)
+]
+
+
+@pytest.fixture(params=makers, ids=[maker.__name__ for maker in makers])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Made:
+    yield from request.param(tmp_path, request)
 
 
 def test_what_was_put_is_what_is_got(store: BlobStore) -> None:
