@@ -220,9 +220,13 @@ def _client(
             max_retry_after_s=settings.max_retry_after_s,
             hold_s=hold_s,
         ),
-        cache=BlobCallCache(LocalBlobs(Path(".pipex") / "cache", durable=False)),
+        cache=_call_cache(made.clock),
         day=_day_budget(settings, made.clock),
     )
+
+
+def _call_cache(clock: Clock) -> BlobCallCache:
+    return BlobCallCache(LocalBlobs(Path(".pipex") / "cache", durable=False), clock=clock)
 
 
 def _day_budget(settings: Settings, clock: Clock) -> DayBudget | None:

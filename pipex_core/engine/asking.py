@@ -8,9 +8,9 @@ from pipex_core.engine.fold import Unit
 from pipex_core.engine.streaming import Onlooker
 from pipex_core.engine.toolcalls import JournalToolLog
 from pipex_core.errors import ProviderError
-from pipex_core.llm.client import Reply
+from pipex_core.llm.client import CachePolicy, Reply
 from pipex_core.llm.limits import RetryPolicy
-from pipex_core.llm.provider import Request
+from pipex_core.llm.provider import CacheUse, Request
 from pipex_core.steps.contract import Answer, Tokens
 
 falls_back_after = frozenset({"overloaded", "server_error", "circuit_open", "not_found"})
@@ -21,6 +21,7 @@ class Asking:
 
     Args:
         unit: Path of the step in the journal.
+        cache: How the step uses the reply cache, its key as the step names it; None without the cache.
         before: The try that a crash interrupted, whose answers are used again; None for a new one.
         deadline: Monotonic time after which nothing is sent, or None.
         onlooker: Is shown the answers while they are written, or None.
@@ -39,7 +40,7 @@ class Asking:
         path: str,
         retry: RetryPolicy,
         before: Unit | None,
-        use_cache: bool,
+        cache: CacheUse | None,
         deadline: float | None,
         onlooker: Onlooker | None = None,
     ) -> None:
@@ -47,7 +48,8 @@ class Asking:
         self._path = path
         self._retry = retry
         self._deadline = deadline
-        self._use_cache = use_cache
+        self._cache = cache
+        self._prompt = ""
         self._journalled = JournalCallLog(
             execution.journal,
             unit,
@@ -99,8 +101,25 @@ class Asking:
 
     def cached(self, request: Request) -> str | None:
         """Text that the reply cache has for a request, or None."""
-        found = self._execution.services.client.cached(request)
+        use = self._cache_use(request)
+        key = use.key if isinstance(use, CacheUse) else None
+        found = self._execution.services.client.cached(request, key=key)
         return None if found is None else found.text
+
+    def _cache_use(self, request: Request) -> CachePolicy | CacheUse:
+        """How a call uses the cache; a key that the step names stands for the step's prompt in it."""
+        if self._cache is None:
+            return "off"
+        self._prompt = self._prompt or request.prompt
+        if self._cache.key is None:
+            return self._cache
+        named = f"cache key: {self._cache.key}"
+        messages = tuple(
+            replace(one, text=one.text.replace(self._prompt, named)) if one.role == "user" else one
+            for one in request.messages
+        )
+        key = self._execution.services.client.key_of(replace(request, messages=messages))
+        return replace(self._cache, key=key)
 
     async def _sent(self, request: Request, retry: RetryPolicy) -> Reply:
         base = request.origin.attempt - 1
@@ -116,7 +135,7 @@ class Asking:
                 ledger=self._ledger,
                 retry=retry,
                 deadline=self._deadline,
-                cache="use" if self._use_cache else "off",
+                cache=self._cache_use(request),
                 sink=self._execution.sink,
                 on_delta=self._onlooker,
             )

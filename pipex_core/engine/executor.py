@@ -6,12 +6,13 @@ cancellation is let through.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from pipex_core.engine.asking import Asking
 from pipex_core.engine.blocks import Below, block_of
+from pipex_core.engine.crash import causes_of
 from pipex_core.engine.ending import (
     check_output,
     ended_below,
@@ -42,6 +43,7 @@ from pipex_core.expressions.template import render
 from pipex_core.expressions.values import to_text, truth
 from pipex_core.jsonvalue import compact
 from pipex_core.llm.cost import Amount
+from pipex_core.llm.provider import CacheUse
 from pipex_core.ports import Workspace
 from pipex_core.spec.model import StepShape, StepSpec
 from pipex_core.steps.blocks import BlockResult, Inside, outermost
@@ -209,7 +211,7 @@ class _Run:
             retry=self._retry,
             # Only the first try may use what a crash left: a later one failed on its own answers.
             before=self._known if self._is_continued() else None,
-            use_cache=bool(self._step.get("cache")),
+            cache=self._cache_use(),
             deadline=self._deadline(),
             onlooker=looking,
         )
@@ -226,6 +228,16 @@ class _Run:
         if not self._shape.is_model:
             check_output(self._step, outcome)
         return outcome
+
+    def _cache_use(self) -> CacheUse | None:
+        given = self._step.get("cache", False)
+        if not isinstance(given, Mapping):
+            return CacheUse() if given else None
+        key = given.get("key")
+        if key is not None:
+            scope = self._view.scope(self._step, attempt=self._tries, now=self._clock.now)
+            key = to_text(render(key, scope, mode=self._options.templates))
+        return CacheUse(key=key, max_age_s=given.get("ttl_seconds"))
 
     def _charge(self, paid: Paid) -> None:
         self._spent.cost_nanousd += paid.nanousd
@@ -333,7 +345,8 @@ class _Run:
         services = self._execution.services
         path = self._path if outcome.failure is None else outcome.failure.path or self._path
         found = replace(error.record(path), message=services.redact(error.message))
-        record = without_exchange(self._record(outcome), self._path)
+        causes = causes_of(error, services.redact) if error.__traceback__ is not None else ()
+        record = replace(without_exchange(self._record(outcome), self._path), causes=causes)
         parked = isinstance(action, FailPipeline) and action.parked
         wait_s = error.retry_after_s if parked and isinstance(error, ProviderError) else None
         return failed(record, found, action, retry_after_s=wait_s)

@@ -1,15 +1,18 @@
 """The files of a run that is being executed: its journal, its checkpoints, its crash reports."""
 
 import asyncio
+import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from pipex_core.engine.checkpoint import Checkpoint, Checkpoints, Saved
+from pipex_core.engine.crash import CrashFacts, UnitHistory, crash_report, history_of
 from pipex_core.engine.execution import Execution
 from pipex_core.engine.journal import Journal
 from pipex_core.engine.records import StepRecord
-from pipex_core.engine.recovery import CrashFacts, FailPipeline, crash_report
+from pipex_core.engine.recovery import FailPipeline
 from pipex_core.engine.services import Services
 from pipex_core.engine.snapshot import RunningState, Snapshot
 from pipex_core.errors import ErrorRecord, StoreError
@@ -109,12 +112,24 @@ class Keeper:
         """
         await self.journal.after_writing(self._checkpoints.rotate)
 
-    async def report(self, error: ErrorRecord, record: StepRecord | None, ledger: Ledger) -> None:
+    async def report(
+        self,
+        error: ErrorRecord,
+        record: StepRecord | None,
+        ledger: Ledger,
+        *,
+        undo_open: Sequence[Json] = (),
+    ) -> None:
         """Write the crash report of a run that ended badly.
 
         Raises:
             StoreError: It cannot be written.
         """
+        history = UnitHistory()
+        if error.path is not None:
+            history = await self.journal.after_writing(
+                partial(history_of, self.journal.records(), error.path)
+            )
         versions = self._checkpoints.versions()
         row = 8 if record is None else record.decision.get("row", 8)
         facts = CrashFacts(
@@ -130,8 +145,12 @@ class Keeper:
             unit=error.path,
             attempt=1 if record is None else record.attempts,
             action=FailPipeline(row),
+            history=history,
+            causes=self._causes(history, record),
+            undo_open=undo_open,
+            folder=self._folder(),
             in_doubt=self.journal.state.in_doubt,
-            journal={"n": self.journal.written - 1},
+            journal={"n": self.journal.written - 1, "epoch": self.journal.epoch},
             checkpoints=[
                 {"seq": ref.seq, "verdict": self._checkpoints.verify(ref)} for ref in versions
             ],
@@ -144,6 +163,19 @@ class Keeper:
         data = canonical_bytes(crash_report(error, facts))
         with self._services.hold():
             await asyncio.to_thread(self._blobs.put, f"crash/{number}.json", data)
+
+    def _causes(
+        self, history: UnitHistory, record: StepRecord | None
+    ) -> Sequence[Mapping[str, Json]]:
+        """What led to the error: of the unit itself, else of the step around it."""
+        stored = None if history.end is None else self.journal.value("result", history.end)
+        inner = () if stored is None else StepRecord.from_stored(stored).causes
+        return inner or (() if record is None else record.causes)
+
+    def _folder(self) -> str | None:
+        """Where the journals are kept; None for a store that is no folder."""
+        place = self._blobs.url()
+        return None if ":" in place else posixpath.dirname(place)
 
     def _checkpoint(self) -> Checkpoint:
         return Checkpoint(

@@ -57,6 +57,7 @@ class StepRecord:
         ends_run: Of a failed step: whether the run ends with it.
         retry_after_s: Of a parked step: the wait that the service asked for.
         decision: Of a failed step: row and strategy of the recovery table.
+        causes: Of a failed step: its error and what led to it, with frames; for crash reports only.
         encoded: Canonical JSON of the stored form, once somebody made it.
     """
 
@@ -83,6 +84,7 @@ class StepRecord:
     ends_run: bool = False
     retry_after_s: float | None = None
     decision: Mapping[str, Json] = field(default_factory=dict)
+    causes: Sequence[Mapping[str, Json]] = field(default=(), compare=False)
     encoded: bytes | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -155,6 +157,7 @@ class StepRecord:
             "ends_run": self.ends_run,
             "retry_after_s": self.retry_after_s,
             "decision": dict(self.decision),
+            "causes": [dict(cause) for cause in self.causes],
         }
         return {key: value for key, value in whole.items() if key in _always or value}
 
@@ -187,6 +190,7 @@ class StepRecord:
             ends_run=stored.get("ends_run", False),
             retry_after_s=stored.get("retry_after_s"),
             decision=stored.get("decision", {}),
+            causes=tuple(stored.get("causes", ())),
         )
 
 

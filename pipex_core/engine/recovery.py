@@ -1,16 +1,15 @@
-"""What to do after a failure: a table over codes, and the report that says how to go on.
+"""What to do after a failure: a table over codes.
 
 The table reads codes and never messages. Order matters: an optional step is tried again first and
 skipped then; what the operator or the owner of the budget must mend ends the run, resumable.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from pipex_core.engine.timing import TookTooLong
-from pipex_core.errors import ErrorRecord, PipexError, ProviderError
-from pipex_core.jsonvalue import Json
+from pipex_core.errors import PipexError, ProviderError
 from pipex_core.llm.limits import RetryPolicy
 
 ErrorClass = Literal[
@@ -171,68 +170,3 @@ _strategies: Final[Mapping[type[Action], str]] = {
     SkipStep: "skip_step",
     FailPipeline: "fail_pipeline",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CrashFacts:
-    """What a crash report says beside the error.
-
-    Attributes:
-        unit: Step path, or None for an error of the run itself.
-        in_doubt: Calls that may have been billed without an answer: unit and reserved cost.
-        journal: ``n`` and ``epoch`` of the last durable record.
-        checkpoints: ``seq`` and verdict, newest first.
-        budget: ``spent_nanousd``, ``reserved_nanousd``.
-    """
-
-    run_id: str
-    root_run_id: str
-    scope: str
-    workflow: str
-    plan_digest: str
-    inputs_digest: str
-    host: str
-    version: str
-    at: str
-    unit: str | None = None
-    attempt: int = 1
-    action: Action = field(default_factory=lambda: FailPipeline(8))
-    in_doubt: Sequence[Mapping[str, Json]] = ()
-    journal: Mapping[str, Json] = field(default_factory=dict)
-    checkpoints: Sequence[Mapping[str, Json]] = ()
-    budget: Mapping[str, Json] = field(default_factory=dict)
-
-
-def crash_report(error: ErrorRecord, facts: CrashFacts) -> dict[str, Json]:
-    """The document ``pipex.crash/1``: why a run ended badly, and the command to go on."""
-    return {
-        "schema": "pipex.crash/1",
-        "run_id": facts.run_id,
-        "root_run_id": facts.root_run_id,
-        "scope": facts.scope,
-        "workflow": facts.workflow,
-        "unit": facts.unit,
-        "attempt": facts.attempt,
-        "at": facts.at,
-        "error": {
-            "code": error.code,
-            "class": class_of(error.code),
-            "message": error.message,
-            "retryable": error.retryable,
-            "path": error.path,
-        },
-        "decision": {"row": facts.action.row, "strategy": strategy_of(facts.action)},
-        "in_doubt": [
-            {"unit": call["unit"], "reserved_nanousd": call["reserved_nanousd"]}
-            for call in facts.in_doubt
-        ],
-        "journal": dict(facts.journal),
-        "checkpoints": [dict(checkpoint) for checkpoint in facts.checkpoints],
-        "budget": dict(facts.budget),
-        "plan_digest": facts.plan_digest,
-        "inputs_digest": facts.inputs_digest,
-        "versions": {"pipex": facts.version},
-        "host": facts.host,
-        "command": f"pipex resume {facts.run_id}",
-        "written_by": "process",
-    }

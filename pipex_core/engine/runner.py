@@ -180,7 +180,7 @@ class _Run:
             after = self._after_step(opened.keeper, execution)
             ran = await run_steps(stoppable, view, "", after_step=after)
         result = self._result(execution, ran, opened.started)
-        return await self._ended(opened.keeper, execution, result, ran.failed)
+        return await self._ended(opened.keeper, execution, result, ran)
 
     # -- the parts of a run
 
@@ -265,7 +265,7 @@ class _Run:
         return save
 
     async def _ended(
-        self, keeper: Keeper, execution: Execution, result: RunResult, failed: StepRecord | None
+        self, keeper: Keeper, execution: Execution, result: RunResult, ran: Ran
     ) -> RunResult:
         """Close the journal, and leave a crash report behind a bad end."""
         journal = keeper.journal
@@ -277,7 +277,7 @@ class _Run:
                 path=result.error.path,
             )
             try:
-                await keeper.report(error, failed, self._ledger)
+                await keeper.report(error, ran.failed, self._ledger, undo_open=ran.undo_open)
                 self._sink.emit("crash_reported", data={"code": error.code})
             except StoreError as exc:
                 execution.warn("crash_report_not_written", exc.message, step=None)

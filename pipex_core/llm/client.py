@@ -16,7 +16,7 @@ from pipex_core.llm.daily import DayBudget
 from pipex_core.llm.guard import Guards, Limits
 from pipex_core.llm.limits import RetryPolicy, account_kinds
 from pipex_core.llm.prices import PriceTable
-from pipex_core.llm.provider import Begun, CallCache, CallLog, Provider, Request, Response
+from pipex_core.llm.provider import Begun, CacheUse, CallCache, CallLog, Provider, Request, Response
 from pipex_core.llm.purse import CallWarning, Purse
 from pipex_core.ports import Clock
 from pipex_core.telemetry import EventSink, NullSink
@@ -119,7 +119,7 @@ class LlmClient:
         ledger: Ledger,
         retry: RetryPolicy,
         deadline: float | None = None,
-        cache: CachePolicy = "off",
+        cache: CachePolicy | CacheUse = "off",
         sink: EventSink | None = None,
         on_delta: OnDelta | None = None,
     ) -> Reply:
@@ -131,7 +131,8 @@ class LlmClient:
             log: Journal of the unit; a durable answer in it is returned and nothing is sent.
             ledger: Innermost budget that the call must fit in.
             deadline: Monotonic time after which no wait ends and no call runs.
-            cache: ``use`` reads and writes the call cache, ``refresh`` only writes.
+            cache: ``use`` reads and writes the call cache, ``refresh`` only writes; a ``CacheUse`` uses it
+                under a key of its own or up to an age.
             sink: Events of the run; default: the client's own.
             on_delta: Is shown the answer while it is written, in order; must not raise. A delta with
                 ``restart`` voids those before it. An answer that is known already comes in one piece.
@@ -166,7 +167,7 @@ class LlmClient:
             retry,
         )
         if self._cache and cache != "off" and reply.response.finish_reason in normal_ends:
-            self._cache.put(key, reply.response)
+            self._cache.put(_cache_key(cache, key), reply.response)
         return reply
 
     def _purse(
@@ -189,26 +190,36 @@ class LlmClient:
         return found
 
     def _known(
-        self, request: Request, key: str, ordinal: int, log: CallLog, cache: CachePolicy
+        self, request: Request, key: str, ordinal: int, log: CallLog, cache: CachePolicy | CacheUse
     ) -> Reply | None:
         """The reply from the journal or from the cache, or None when the call must be sent."""
         answered = log.answered(ordinal, key)
         if answered is not None:
             tries = log.attempts_so_far(ordinal, key)
             return _journalled(answered, request, tries=tries, ordinal=ordinal)
-        stored = self._cache.get(key) if self._cache and cache == "use" else None
+        if self._cache is None or cache in {"off", "refresh"}:
+            return None
+        age_s = cache.max_age_s if isinstance(cache, CacheUse) else None
+        stored = self._cache.get(_cache_key(cache, key), max_age_s=age_s)
         if stored is None:
             return None
         return Reply(response=stored, attempts=0, cost_nanousd=0, cache="hit", ordinal=ordinal)
 
-    def cached(self, request: Request) -> Response | None:
+    def cached(self, request: Request, *, key: str | None = None) -> Response | None:
         """What the call cache has for a request, or None; nothing is sent or journalled.
 
         Raises:
             ConfigError: The provider is not configured.
         """
-        key = request.key(adapter_version=self._provider(request.provider).adapter_version)
-        return self._cache.get(key) if self._cache else None
+        return self._cache.get(key or self.key_of(request)) if self._cache else None
+
+    def key_of(self, request: Request) -> str:
+        """The key of a request in journals and in the cache.
+
+        Raises:
+            ConfigError: The provider is not configured.
+        """
+        return request.key(adapter_version=self._provider(request.provider).adapter_version)
 
     async def aclose(self) -> None:
         """Release the connections of all providers."""
@@ -268,6 +279,10 @@ class LlmClient:
         data = {**call.facts(attempt), "kind": error.code, "wait_ms": round(wait_s * 1000)}
         call.sink.emit("call_retried", step=call.request.origin.path, data=data)
         return wait_s
+
+
+def _cache_key(cache: CachePolicy | CacheUse, key: str) -> str:
+    return (cache.key or key) if isinstance(cache, CacheUse) else key
 
 
 def _journalled(response: Response, request: Request, *, tries: int, ordinal: int) -> Reply:

@@ -350,13 +350,26 @@ class Begun:
 class CallCache(Protocol):
     """Answers of earlier calls by request key; only replies that ended normally are put in."""
 
-    def get(self, key: str) -> Response | None:
-        """The answer, checked by its digest, or None."""
+    def get(self, key: str, *, max_age_s: float | None = None) -> Response | None:
+        """The answer, checked by its digest, or None; also None for one that is older than allowed."""
         ...
 
     def put(self, key: str, response: Response) -> None:
-        """Keep the answer; the first one under a key stays."""
+        """Keep the answer; the first one under a key stays, unless it was found too old."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheUse:
+    """How one call reads and writes the call cache.
+
+    Attributes:
+        key: Under which the answer is kept; None for the key of the request.
+        max_age_s: Older answers are not used, and replaced; None uses any.
+    """
+
+    key: str | None = None
+    max_age_s: float | None = None
 
 
 class CallLog(Protocol):

@@ -197,7 +197,11 @@ step_fields: Final[Table] = {
         kind="plain",
         types=("bool", "map"),
         default=False,
-        fields={"ttl_seconds": number(kind="plain", low=0), "key": text(kind="plain")},
+        fields={
+            "ttl_seconds": number(kind="plain", low=0, description="Older replies are not used."),
+            "key": text(description="Stands for the prompt where replies are looked up."),
+        },
+        description="Reuse the reply to an equal request, also of earlier runs.",
     ),
     "streaming": FieldShape(
         kind="plain",

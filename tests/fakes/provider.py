@@ -114,8 +114,8 @@ class MemoryCallCache:
     def __init__(self) -> None:
         self.entries: dict[str, Response] = {}
 
-    def get(self, key: str) -> Response | None:
-        return self.entries.get(key)
+    def get(self, key: str, *, max_age_s: float | None = None) -> Response | None:
+        return None if max_age_s == 0 else self.entries.get(key)
 
     def put(self, key: str, response: Response) -> None:
         self.entries.setdefault(key, response)

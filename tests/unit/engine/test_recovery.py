@@ -1,21 +1,18 @@
-"""The decision table row by row, classes of codes, and the crash report."""
+"""The decision table row by row, and the classes of codes."""
 
 from typing import Any
 
 import pytest
 
 from pipex_core.engine.recovery import (
-    CrashFacts,
     FailPipeline,
     Failure,
     RetryStep,
     SkipStep,
     class_of,
-    crash_report,
     decide,
     strategy_of,
 )
-from pipex_core.errors import ErrorRecord
 
 retry_left: dict[str, Any] = {"repeatable": True, "attempt": 1, "attempts": 3}
 
@@ -90,53 +87,3 @@ def test_every_action_has_the_name_of_the_specification() -> None:
 )
 def test_a_code_says_who_has_to_act(code: str, kind: str) -> None:
     assert class_of(code) == kind
-
-
-def test_a_crash_report_names_the_error_the_state_and_the_command() -> None:
-    facts = CrashFacts(
-        run_id="r1",
-        root_run_id="r0",
-        scope="main",
-        workflow="w",
-        plan_digest="p",
-        inputs_digest="i",
-        host="h",
-        version="0.1.0",
-        at="2026-11-23T12:00:00+00:00",
-        unit="a",
-        attempt=2,
-        action=FailPipeline(4, parked=True),
-        in_doubt=[{"unit": "a", "reserved_nanousd": 7, "t": "begin"}],
-        journal={"n": 12},
-        checkpoints=[{"seq": 1, "verdict": "ok"}],
-        budget={"spent_nanousd": 5},
-    )
-    error = ErrorRecord(code="rate_limit", message="slow", retryable=True, path="a")
-    assert crash_report(error, facts) == {
-        "schema": "pipex.crash/1",
-        "run_id": "r1",
-        "root_run_id": "r0",
-        "scope": "main",
-        "workflow": "w",
-        "unit": "a",
-        "attempt": 2,
-        "at": "2026-11-23T12:00:00+00:00",
-        "error": {
-            "code": "rate_limit",
-            "class": "throttle",
-            "message": "slow",
-            "retryable": True,
-            "path": "a",
-        },
-        "decision": {"row": 4, "strategy": "fail_pipeline"},
-        "in_doubt": [{"unit": "a", "reserved_nanousd": 7}],
-        "journal": {"n": 12},
-        "checkpoints": [{"seq": 1, "verdict": "ok"}],
-        "budget": {"spent_nanousd": 5},
-        "plan_digest": "p",
-        "inputs_digest": "i",
-        "versions": {"pipex": "0.1.0"},
-        "host": "h",
-        "command": "pipex resume r1",
-        "written_by": "process",
-    }
