@@ -1,5 +1,6 @@
 """The model calls of one try of a step: retry policy, journal, budget, fallback, and what they took."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pipex_core.engine.calls import CountedLog, JournalCallLog
@@ -11,9 +12,8 @@ from pipex_core.errors import ProviderError
 from pipex_core.llm.client import CachePolicy, Reply
 from pipex_core.llm.limits import RetryPolicy
 from pipex_core.llm.provider import CacheUse, Request
+from pipex_core.llm.router import gives_up
 from pipex_core.steps.contract import Answer, Tokens
-
-falls_back_after = frozenset({"overloaded", "server_error", "circuit_open", "not_found"})
 
 
 class Asking:
@@ -72,11 +72,11 @@ class Asking:
     async def call(
         self, request: Request, *, fallback_model: str | None = None, retries: int | None = None
     ) -> Answer:
-        """The reply of the model, or of the fallback once the first one was given up.
+        """The reply of the model, or of one that stands in for it once it was given up.
 
         Args:
-            request: What is sent.
-            fallback_model: Asked once the first one was given up; None for none.
+            request: What is sent; one that names a group of models goes to one after the other of them.
+            fallback_model: Asked once all others were given up; None for none.
             retries: Replaces the number of the step's retry rule.
 
         Raises:
@@ -84,20 +84,46 @@ class Asking:
             BudgetExceeded: The call does not fit in a budget.
         """
         retry = self._retry if retries is None else replace(self._retry, max_retries=retries)
-        try:
-            return Answer(reply=await self._sent(request, retry), model=request.model)
-        except ProviderError as error:
-            if fallback_model is None or error.code not in falls_back_after:
-                raise
-            self._execution.warn(
-                "fallback",
-                f"{request.model} failed ({error.code}); {fallback_model} was asked instead",
-                step=self._path,
-            )
-        origin = replace(request.origin, attempt=request.origin.attempt + self._log.attempts)
-        again = replace(request, model=fallback_model, origin=origin)
-        reply = await self._sent(again, retry)
-        return Answer(reply=reply, model=fallback_model, fallback_from=request.model)
+        left = self._candidates(request, fallback_model)
+        asked = first = self._next(left)
+        tried = 0
+        while True:
+            left.remove(asked)
+            origin = replace(asked.origin, attempt=asked.origin.attempt + tried)
+            try:
+                reply = await self._sent(replace(asked, origin=origin), retry)
+                break
+            except ProviderError as error:
+                in_a_list = any(one.model != fallback_model for one in left)
+                if not left or not gives_up(error, in_a_list=in_a_list):
+                    raise
+                tried += self._log.attempts
+                given_up, asked = asked.model, self._next(left)
+                message = f"{given_up} failed ({error.code}); {asked.model} was asked instead"
+                self._execution.warn("fallback", message, step=self._path)
+        stands_in = asked is not first
+        return Answer(
+            reply=reply,
+            model=asked.model,
+            provider=asked.provider,
+            fallback_from=first.model if stands_in else None,
+        )
+
+    def _candidates(self, request: Request, fallback_model: str | None) -> list[Request]:
+        """The request to every model that may answer it, in order; to one where none may stand in."""
+        found = list(self._execution.services.client.routed(request))
+        if not self._execution.may_fall_back:
+            return [self._next(found)]
+        if fallback_model is not None and all(one.model != fallback_model for one in found):
+            found.append(replace(found[0], model=fallback_model))
+        return found
+
+    def _next(self, left: Sequence[Request]) -> Request:
+        """The one that was asked at this place before a restart, else the first."""
+        if len(left) == 1 or not self._journalled.has_begun:
+            return left[0]
+        key_of = self._execution.services.client.key_of
+        return next((one for one in left if self._journalled.was_begun(key_of(one))), left[0])
 
     def cached(self, request: Request) -> str | None:
         """Text that the reply cache has for a request, or None."""

@@ -83,6 +83,15 @@ class JournalCallLog:
     def attempts_so_far(self, ordinal: int, request: str) -> int:
         return self._before.tries.get((ordinal, request), 0)
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the try that a crash interrupted had begun any call."""
+        return bool(self._before.tries)
+
+    def was_begun(self, request: str) -> bool:
+        """Whether the next call of that try was this one, whatever became of it."""
+        return (self._next + 1, request) in self._before.tries
+
     async def begin(self, call: Begun, *, wait: bool) -> None:
         record = {
             "t": "begin",

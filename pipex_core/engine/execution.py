@@ -168,6 +168,7 @@ class Execution:
         folder: Part of the workspace that these steps are confined to; empty for the whole.
         is_forced: Whether the run goes on although an earlier undo was not complete.
         told: Hears of each step of this plan that has ended.
+        may_fall_back: Whether another model may stand in for one that was given up.
     """
 
     services: Services
@@ -198,6 +199,7 @@ class Execution:
     folder: str = ""
     is_forced: bool = False
     told: Callable[[StepRecord], None] = unheard
+    may_fall_back: bool = True
 
     @property
     def is_nested(self) -> bool:
@@ -315,6 +317,7 @@ def execution_of(  # noqa: PLR0913 - a plan, what it runs with, and what it is p
     unit_prefix: str = "",
     allow_paths: Sequence[str] = (),
     max_concurrency: int | None = None,
+    may_fall_back: bool = True,
 ) -> Execution:
     """The execution of a root plan: its folders, its limits, its options.
 
@@ -340,4 +343,5 @@ def execution_of(  # noqa: PLR0913 - a plan, what it runs with, and what it is p
         chain=(file,) if file else (),
         limits=(most,),
         max_concurrency=max_concurrency or plan.max_concurrency,
+        may_fall_back=may_fall_back,
     )

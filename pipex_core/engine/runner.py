@@ -43,6 +43,7 @@ class RunOptions:
         max_concurrency: Steps in flight; the workflow's own number when None.
         document: More fields for ``run.json``, such as the options of the call.
         stop: Set by whoever wants the run to stop; it then ends as ``cancelled``, resumable.
+        may_fall_back: Whether another model may stand in for one that was given up.
     """
 
     run_id: str | None = None
@@ -53,6 +54,7 @@ class RunOptions:
     max_concurrency: int | None = None
     document: Mapping[str, Json] = field(default_factory=dict)
     stop: asyncio.Event | None = None
+    may_fall_back: bool = True
 
 
 async def run_plan(  # noqa: PLR0913 - a plan, what it runs with, and what it may be part of
@@ -201,6 +203,7 @@ class _Run:
             options=self._options.values,
             allow_paths=self._options.allow_paths,
             max_concurrency=self._options.max_concurrency,
+            may_fall_back=self._options.may_fall_back,
         )
 
     def _view(self, execution: Execution, started: datetime) -> View:

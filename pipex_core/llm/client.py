@@ -18,6 +18,7 @@ from pipex_core.llm.limits import RetryPolicy, account_kinds
 from pipex_core.llm.prices import PriceTable
 from pipex_core.llm.provider import Begun, CacheUse, CallCache, CallLog, Provider, Request, Response
 from pipex_core.llm.purse import CallWarning, Purse
+from pipex_core.llm.router import Router
 from pipex_core.ports import Clock
 from pipex_core.telemetry import EventSink, NullSink
 
@@ -98,6 +99,7 @@ class LlmClient:
         cache: CallCache | None = None,
         sink: EventSink = no_sink,
         day: DayBudget | None = None,
+        router: Router | None = None,
     ) -> None:
         self.providers = providers
         self.prices = prices
@@ -106,6 +108,7 @@ class LlmClient:
         self._rng = rng
         self._cache = cache
         self._sink = sink
+        self._router = router or Router({}, prices=prices)
         guards = Guards(clock=clock, limits=self.limits, sink=sink)
         self._services = Services(
             clock=clock, prices=prices, limits=self.limits, guards=guards, day=day
@@ -142,10 +145,16 @@ class LlmClient:
                 longer wait than may be slept (``retry_after_s`` says how long), ``retry_quota`` when
                 an outage used up the retries, ``attempts_used_up`` when a restart left none.
             BudgetExceeded: The call does not fit in a budget; nothing was sent.
-            ConfigError: The provider is not configured, or its model must have a price and has none.
+            ConfigError: The provider is not configured, its model must have a price and has none, or the
+                model is a group of models.
         """
+        if self._router.is_group(request.model):
+            raise ConfigError(
+                f"{request.model!r} is a group of models; name one of them here",
+                next_step="only steps of a pipeline may name a group",
+            )
         provider = self._provider(request.provider)
-        key = request.key(adapter_version=provider.adapter_version)
+        key = self.key_of(request)
         ordinal = log.next_ordinal()
         known = self._known(request, key, ordinal, log, cache)
         if known is not None:
@@ -166,6 +175,7 @@ class LlmClient:
             ),
             retry,
         )
+        self._measure(request, reply.response)
         if self._cache and cache != "off" and reply.response.finish_reason in normal_ends:
             self._cache.put(_cache_key(cache, key), reply.response)
         return reply
@@ -213,6 +223,10 @@ class LlmClient:
         """
         return self._cache.get(key or self.key_of(request)) if self._cache else None
 
+    def routed(self, request: Request) -> Sequence[Request]:
+        """The request to each model of the group that it names, in order; itself when it names a model."""
+        return self._router.routed(request)
+
     def key_of(self, request: Request) -> str:
         """The key of a request in journals and in the cache.
 
@@ -220,6 +234,9 @@ class LlmClient:
             ConfigError: The provider is not configured.
         """
         return request.key(adapter_version=self._provider(request.provider).adapter_version)
+
+    def _measure(self, request: Request, response: Response) -> None:
+        self._router.answered(request, latency_ms=response.latency_ms, output=response.usage.output)
 
     async def aclose(self) -> None:
         """Release the connections of all providers."""

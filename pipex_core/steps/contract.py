@@ -147,12 +147,14 @@ class Answer:
     """A reply to a step's call.
 
     Attributes:
-        model: Model that was asked: the first one or the fallback.
+        model: Model that was asked: the first one, or the one that stood in for it.
+        provider: Of that model; empty for the one that was asked at first.
         fallback_from: The model that failed before, or None.
     """
 
     reply: Reply
     model: str
+    provider: str = ""
     fallback_from: str | None = None
 
 

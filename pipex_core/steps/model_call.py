@@ -16,6 +16,7 @@ from pipex_core.jsonvalue import Json
 from pipex_core.llm.client import Reply
 from pipex_core.llm.conversation import Carried, converse, system_of
 from pipex_core.llm.provider import Message, Origin, Request
+from pipex_core.llm.router import rerouted
 from pipex_core.llm.session import Said, Session
 from pipex_core.llm.structured import Mended, json_of, mended
 from pipex_core.llm.tools import Toolbox, ToolResult, offer
@@ -257,12 +258,14 @@ class _Talk:
         return conversation.reply
 
     async def _sent(self, request: Request) -> Reply:
-        # Once the first model was given up, the rest of the conversation stays with the other one.
-        fallback = self.fallback
-        if fallback is not None:
-            request = replace(request, model=fallback.model)
+        # The rest of the conversation stays with the model that answered: the one that was chosen from a
+        # group, or that stood in for another.
+        if self.answers:
+            last = self.answers[-1]
+            provider = last.provider or request.provider
+            request = rerouted(request, provider=provider, model=last.model)
         call = partial(self.ctx.call, request, retries=self.asked.retries)
-        answer = await call(fallback_model=None if fallback else self.asked.fallback_model)
+        answer = await call(fallback_model=None if self.fallback else self.asked.fallback_model)
         for warning in answer.reply.warnings:
             self.ctx.warn(warning.code, warning.message)
         self.answers.append(answer)
@@ -298,7 +301,7 @@ def _metadata(talk: _Talk, found: Mended) -> dict[str, Json]:
     metadata: dict[str, Json] = {}
     if found.repairs:
         metadata["repairs"] = found.repairs
-    if ctx.step.get("cache"):
+    if ctx.step.get("cache", False) is not False:
         metadata["cache"] = found.reply.cache
     if talk.fallback is not None:
         metadata["fallback_from"] = talk.fallback.fallback_from
