@@ -9,7 +9,7 @@ from pipex_core.jsonvalue import compact, short
 def as_text(diff: SuiteDiff) -> str:
     """The diff for a terminal: one line per case and change, renames as such."""
     if diff.is_empty:
-        return f"{diff.start.id}: no changes, {diff.unchanged} cases"
+        return f"{diff.start.id}: no changes, {_counted(diff.unchanged, 'case')}"
     lines = [_headline(diff)]
     lines += [f"  suite {_shown(change)}" for change in diff.suite_changed]
     for mark, case_id, change in _lines(diff):
@@ -20,7 +20,7 @@ def as_text(diff: SuiteDiff) -> str:
 def as_markdown(diff: SuiteDiff) -> str:
     """The diff for a pull request: a headline and a table."""
     if diff.is_empty:
-        return f"**{diff.start.id}**: no changes, {diff.unchanged} cases"
+        return f"**{diff.start.id}**: no changes, {_counted(diff.unchanged, 'case')}"
     rows = [("~", "(suite)", change) for change in diff.suite_changed]
     lines = [f"**{_headline(diff)}**", "", "| | case | change |", "|---|---|---|"]
     for mark, case_id, change in (*rows, *_lines(diff)):
@@ -41,10 +41,16 @@ def _headline(diff: SuiteDiff) -> str:
 
 def _footline(diff: SuiteDiff) -> str:
     rows = diff.consequences
+    only = rows["verdict_only"]
     return (
-        f"A run would ask {rows['responses']} answers and compute {rows['scores']} scores anew;"
-        f" {rows['verdict_only']} cases change the verdict only."
+        f"A run would ask {_counted(rows['responses'], 'answer')} and compute"
+        f" {_counted(rows['scores'], 'score')} anew; {_counted(only, 'case')}"
+        f" change{'s' if only == 1 else ''} the verdict only."
     )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _lines(diff: SuiteDiff) -> Iterator[tuple[str, str, Change | None]]:
