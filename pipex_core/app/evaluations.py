@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipex_core.app import wiring
 from pipex_core.app.files import located, require_folder
+from pipex_core.app.judges import bench_of, judges_of
 from pipex_core.app.pipelines import kept_run, load_pipeline, services_for, waited
 from pipex_core.app.providing import ProviderKind, Providing, providing_of
 from pipex_core.app.requests import (
@@ -18,26 +19,26 @@ from pipex_core.app.requests import (
 )
 from pipex_core.app.settings import Settings, read_settings
 from pipex_core.app.stored import baseline_of, find_run, open_archive
-from pipex_core.app.suites import gate_of_suite, load_gate, load_suite
+from pipex_core.app.suites import folder_of, gate_of_suite, load_gate, load_suite
 from pipex_core.app.targets import file_digests, read_records, target_map, vendor_of
 from pipex_core.engine.services import Services
 from pipex_core.errors import Problem, SpecError
-from pipex_core.evals.archive import Archive
+from pipex_core.evals.archive import Archive, outputs_of
 from pipex_core.evals.batch import BatchEvaluation
 from pipex_core.evals.carry import CarryIndex
 from pipex_core.evals.gatefile import Gate
 from pipex_core.evals.job import EvalJob, RunOptions, capped
-from pipex_core.evals.judged import Baseline
-from pipex_core.evals.lint import lint
+from pipex_core.evals.judged import Baseline, Judged
+from pipex_core.evals.judgefile import Bench
 from pipex_core.evals.manifest import Environment
 from pipex_core.evals.preflight import DryRun, Request, dry_run, prepare
 from pipex_core.evals.respond import Unit
 from pipex_core.evals.runner import EvalRun, evaluate
+from pipex_core.evals.scorekeys import compares_with_baseline
 from pipex_core.evals.suite import Suite
 from pipex_core.evals.target import Target
 from pipex_core.evals.targetfile import TargetSources, target_of
 from pipex_core.jsonvalue import Json, canonical_bytes, parse
-from pipex_core.metrics.entries import resolve_entries
 from pipex_core.ports import BlobStore
 from pipex_core.telemetry import Listener
 
@@ -79,6 +80,7 @@ class Desk:
             load_suite=load_suite,
             read_target=self.read_target,
             baseline=self.stored_baseline,
+            bench=self.bench({}),
             carry=lambda suite_id: self.archive.carry(suite=suite_id),
             environment=self.environment,
             max_cost_usd=self.settings.max_cost_usd,
@@ -116,6 +118,8 @@ class Desk:
         cases, is_subset = selected_cases(suite, request)
         target = self.target(request.target, suite)
         gate = load_gate(request.gate) if request.gate else gate_of_suite(suite)
+        if gate is not None and request.allow_uncertified:
+            gate = replace(gate, require_certificate=False)
         cap = self.settings.max_cost_usd
         wanted = Request(
             run_id=request.run_id or self.new_run_id(),
@@ -131,11 +135,27 @@ class Desk:
             is_subset=is_subset,
             labels=request.labels,
         )
+        known = wiring.metrics(folder_of(Path(suite.location)), allow_code=request.allow_code)
         try:
-            job = prepare(wanted, registry=wiring.metrics())
+            job = prepare(wanted, registry=known, bench=self.bench(request.judges))
         except SpecError as exc:
             raise SpecError(_of_the_suite(exc.problems, suite, request)) from exc
-        return replace(job, options=capped(job.options, cap))
+        job = replace(job, options=capped(job.options, cap))
+        return replace(job, others=self._others(job))
+
+    def bench(self, shared: Mapping[str, Json]) -> Bench:
+        """What judges are read with; ``shared`` are those of the caller, by name."""
+        urls = self._base_urls()
+        return bench_of(self.settings, self.services, base_urls=urls, shared=shared)
+
+    def _others(self, job: EvalJob) -> Mapping[str, str]:
+        """The baseline's answers, where a metric compares two and has no other place for the second."""
+        run = job.baseline
+        if not isinstance(run, Judged) or not compares_with_baseline(job):
+            return {}
+        answers = self.archive.table(self.archive.find(run.run_id), "responses")
+        found = outputs_of(answers, [case.id for case in job.cases])
+        return {case_id: output for case_id, (output, _) in found.items() if output is not None}
 
     def remember(self, job: EvalJob, request: EvalRequest) -> None:
         """Keep what was asked beside the journal, so that the run can go on by its id alone."""
@@ -319,7 +339,9 @@ async def arun_eval(  # noqa: PLR0913 - the contract of evaluation.md 10.1
     desk = open_desk(
         results=results, kind=provider, mock_responses=mock_responses, cassette=cassette
     )
-    known = {name: options.pop(name) for name in ("repeats", "seed", "limit") if name in options}
+    words = ("repeats", "seed", "limit", "allow_uncertified", "allow_code")
+    known = {name: options.pop(name) for name in words if name in options}
+    judges = judges_of(options.pop("judge", None))
     request = EvalRequest(
         suite=suite,
         target=target,
@@ -327,6 +349,7 @@ async def arun_eval(  # noqa: PLR0913 - the contract of evaluation.md 10.1
         gate=gate,
         baseline=baseline,
         options=RunOptions(**options),
+        judges=judges,
         **known,
     )
     job = desk.job(request)
@@ -350,8 +373,8 @@ def run_eval(
         suite: Path of a suite.
         target: Map of a target, or path of a target file, a pipeline or recorded answers.
         metrics: Entries; the suite's when None.
-        options: ``gate baseline results provider mock_responses cassette repeats seed limit``, and the
-            fields of ``RunOptions``.
+        options: ``gate baseline results provider mock_responses cassette repeats seed limit judge
+            allow_uncertified allow_code``, and the fields of ``RunOptions``. A ``judge`` is a file, a model or a map.
 
     Returns:
         The run: ``run_id status summary verdict row_digest responses scores``.
@@ -360,20 +383,6 @@ def run_eval(
         SpecError: A problem found before anything was called; never for a failing case.
     """
     return waited(arun_eval(suite, target, metrics, **options))
-
-
-def lint_suite(path: str) -> Sequence[Problem]:
-    """What is wrong or doubtful in a suite, errors of the file included."""
-    try:
-        suite = load_suite(path)
-        gate = gate_of_suite(suite)
-    except SpecError as exc:
-        return exc.problems
-    try:
-        entries = resolve_entries(list(suite.defaults.metrics), wiring.metrics())
-    except SpecError as exc:
-        return located(exc.problems, suite.location, within="defaults")
-    return lint(suite, metrics={entry.name: entry.info for entry in entries}, gate=gate)
 
 
 def _of_the_suite(

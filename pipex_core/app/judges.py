@@ -1,5 +1,6 @@
 """Judges on disk: definitions in files, certificates in ``judges/``, and what models mean for them here."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -14,7 +15,7 @@ from pipex_core.engine.services import Services
 from pipex_core.errors import ConfigError, Problem, SpecError
 from pipex_core.evals.certificate import Certificate, State, certificate_from
 from pipex_core.evals.judgefile import Bench, default_judge, judge_fields
-from pipex_core.jsonvalue import Json, compact, parse, short
+from pipex_core.jsonvalue import Json, parse, short
 from pipex_core.metrics.judge import Judge
 from pipex_core.spec.yaml_text import read_yaml
 
@@ -82,7 +83,8 @@ class Certificates:
         path = self.place(certificate.judge_id, certificate.fingerprint)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
-        part.write_text(f"{compact(certificate.document())}\n", encoding="utf-8", newline="\n")
+        text = json.dumps(certificate.document(), ensure_ascii=False, indent=2)
+        part.write_text(f"{text}\n", encoding="utf-8", newline="\n")
         part.replace(path)
         return path
 

@@ -24,6 +24,9 @@ class EvalRequest:
         where: Field to value, or list of values.
         run_id: Of a run to go on with; None makes a new one.
         carry: Whether answers of earlier runs are used.
+        judges: Judges by name, in front of the suite's; ``default`` judges what names none.
+        allow_uncertified: Whether a judge without a valid certificate may gate.
+        allow_code: Whether metrics that are code beside the suite or at a dotted path may be imported.
         fail_on_threshold: Whether a mean below its threshold ends the command with 1.
     """
 
@@ -43,6 +46,9 @@ class EvalRequest:
     run_id: str | None = None
     carry: bool = True
     fail_on_threshold: bool = False
+    judges: Mapping[str, Json] = field(default_factory=dict)
+    allow_uncertified: bool = False
+    allow_code: bool = False
 
 
 def request_document(request: EvalRequest) -> dict[str, Json]:

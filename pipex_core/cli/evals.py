@@ -85,6 +85,9 @@ def evaluation() -> None:
 )
 @click.option("--metrics", "metrics_file", metavar="FILE", help="Metric entries in a YAML file.")
 @click.option(
+    "--judge", metavar="FILE", help="Judges, or a model that judges.  [default: the suite's]"
+)
+@click.option(
     "--repeats", type=click.IntRange(1, 100), metavar="N", help="Independent answers per case."
 )
 @click.option(
@@ -120,6 +123,9 @@ def evaluation() -> None:
 @click.option("--max-time", type=float, metavar="SECONDS", help="Start no case later than this.")
 @click.option("--gate", metavar="FILE", help="Gate in place of the suite's.")
 @click.option("--baseline", metavar="RUN", help="Run, target or champion to compare with.")
+@click.option(
+    "--allow-uncertified", is_flag=True, help="Let judges gate that have no valid certificate."
+)
 @click.option("--fail-on-threshold", is_flag=True, help="Exit 1 when a mean misses its threshold.")
 @click.option(
     "--max-missing",
@@ -135,6 +141,11 @@ def evaluation() -> None:
     multiple=True,
     type=click.Choice(report_formats),
     help="Also write a report; repeatable.",
+)
+@click.option(
+    "--allow-code",
+    is_flag=True,
+    help="Import metrics.py beside the suite, and python:MODULE:FUNCTION metrics.",
 )
 @click.option("--no-cache", is_flag=True, help="Neither read nor write the call cache.")
 @click.option("--refresh", is_flag=True, help="Write the call cache, do not read it.")
@@ -317,6 +328,7 @@ def _document(found: "EvalRun", files: Sequence[str], request: "EvalRequest") ->
         "summary": totals_document(found.summary),
         "metrics": {name: metric_document(one) for name, one in found.summary.metrics.items()},
         "cost": totals.cost_nanousd / 1e9,
+        "judge_cost": totals.judge_cost_nanousd / 1e9,
         "calls": totals.calls,
         "carried": totals.n_carried,
         "row_digest": found.row_digest,

@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "compare": ("pipex_core.cli.verdicts:compare", "Compare two runs case by case."),
     "gate": ("pipex_core.cli.verdicts:gate", "Say PASS, FAIL, INCONCLUSIVE or INCOMPLETE of a run."),
     "explain": ("pipex_core.cli.verdicts:explain", "Say why a case was or would be computed again."),
+    "judge": ("pipex_core.cli.judge:judge", "Show, calibrate and certify judges."),
     "metric": ("pipex_core.cli.ops:metric", "List the metrics and what they need."),
     "suite": ("pipex_core.cli.suites:suite", "Import, show and diff suites."),
     "doctor": ("pipex_core.cli.ops:doctor", "Check the settings and this machine."),

@@ -21,6 +21,7 @@ def requests_of(given: Mapping[str, Any]) -> list["EvalRequest"]:
         ConfigError: No suite, no target, or a word that is not KEY=VALUE.
     """
     from pipex_core.app.files import suite_place
+    from pipex_core.app.judges import judges_of
     from pipex_core.app.requests import EvalRequest
 
     suite = given["suite_option"] or given["suite"]
@@ -45,6 +46,9 @@ def requests_of(given: Mapping[str, Any]) -> list["EvalRequest"]:
         labels=dict(pairs_of("--label", given["labels"])),
         carry=given["carry"] == "auto",
         fail_on_threshold=given["fail_on_threshold"],
+        judges=judges_of(given["judge"]),
+        allow_uncertified=given["allow_uncertified"],
+        allow_code=given["allow_code"],
     )
     return [replace(common, target=target) for target in _targets(given)]
 

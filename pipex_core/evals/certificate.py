@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from typing import Final, Literal
 
 from pipex_core.errors import ConfigError
-from pipex_core.evals.labelled import Figures, Labelled, Ruler, figures_of
+from pipex_core.evals.labelled import Figures, Labelled, Ruler, agreed_cases, figures_of
 from pipex_core.jsonvalue import Json, digest, short
 from pipex_core.stats.agreement import Agreement
 
@@ -156,15 +156,22 @@ def certify(  # noqa: PLR0913 - what stands on a certificate, all named
     """The certificate of a judge, whether it passes or not.
 
     Raises:
-        ConfigError: ``too_few_labels``; ``bad_label``, people and judge do not speak of the same things.
+        ConfigError: ``too_few_labels``; ``judge_incomplete``, the judge gave too few verdicts;
+            ``bad_label``, people and judge do not speak of the same things.
     """
     wanted = limits or Limits()
     figures = figures_of(cases, ruler)
+    agreed = agreed_cases(cases)
+    if agreed < wanted.cases:
+        raise ConfigError(
+            f"people have judged {agreed} cases without a tie; a certificate needs {wanted.cases}",
+            code="too_few_labels",
+        )
     if figures.n < wanted.cases:
         raise ConfigError(
-            f"{figures.n} cases have a label of people and a verdict of the judge; "
-            f"a certificate needs {wanted.cases}",
-            code="too_few_labels",
+            f"judge {judge_id} has judged {figures.n} of {agreed} labelled cases;"
+            f" a certificate needs {wanted.cases}",
+            code="judge_incomplete",
         )
     return Certificate(
         judge_id=judge_id,

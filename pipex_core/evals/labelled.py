@@ -156,6 +156,12 @@ def figures_of(cases: Sequence[Labelled], ruler: Ruler) -> Figures:
     )
 
 
+def agreed_cases(cases: Sequence[Labelled]) -> int:
+    """How many cases have a consensus of people."""
+    kind = kind_of(cases)
+    return sum(consensus(case.human, kind) is not None for case in cases)
+
+
 def kind_of(cases: Sequence[Labelled]) -> Kind:
     """What people gave: numbers, pass or fail, or labels.
 

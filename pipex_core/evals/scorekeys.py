@@ -26,7 +26,10 @@ def key_of_score(
         response=response_hash,
         case=job.hashes[case.id],
         usage=item.usage,
-        looked_up={**looked_up(entry.fields, item.case), **other},
+        looked_up={
+            **looked_up(entry.fields, item.case, whole=entry.info.reads_case),
+            **other,
+        },
     )
     return score_key(parts)
 
@@ -40,6 +43,12 @@ def with_other(job: EvalJob, entry: Entry, item: MetricInput, case: Case) -> Met
         return replace(item, other=job.others.get(case.id))
     found = looked_up({"other": place}, item.case)
     return replace(item, other=to_text(found["other"]) if "other" in found else None)
+
+
+def compares_with_baseline(job: EvalJob) -> bool:
+    """Does a metric of the job need the baseline's answers?"""
+    metrics = [entry.metric for entry in job.judged]
+    return any(isinstance(metric, Pairwise) and metric.other is None for metric in metrics)
 
 
 def stored_score(rows: Sequence[Mapping[str, Json]]) -> Score:

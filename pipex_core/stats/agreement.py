@@ -128,9 +128,9 @@ def krippendorff_alpha(
 
 def spearman(first: Numbers, second: Numbers) -> float | None:
     """Rank correlation with mid-ranks for ties; None for fewer than three cases or without spread."""
-    a, b = floats(first), floats(second)
-    if a.size < _fewest:
+    if len(first) < _fewest:
         return None
+    a, b = floats(first), floats(second)
     return _correlation(stats.rankdata(a), stats.rankdata(b))
 
 
@@ -141,9 +141,9 @@ def partial_spearman(first: Numbers, second: Numbers, given: Numbers) -> float |
 
     Source: Kim 2015, https://doi.org/10.5351/CSAM.2015.22.6.665.
     """
-    ranks = [stats.rankdata(floats(one)) for one in (first, second, given)]
-    if ranks[0].size < _fewest:
+    if len(first) < _fewest:
         return None
+    ranks = [stats.rankdata(floats(one)) for one in (first, second, given)]
     ab, ac, bc = (_correlation(ranks[i], ranks[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
     if ab is None:
         return None
@@ -162,7 +162,7 @@ def partial_spearman_interval(
     quantity that is held fixed.
     """
     rho = partial_spearman(first, second, given)
-    count = floats(first).size
+    count = len(first)
     if rho is None or count <= 4 or abs(rho) >= 1:  # noqa: PLR2004 - n - 3 - 1 degrees of freedom
         return None
     half = float(special.ndtri((1 + level) / 2)) * math.sqrt((1 + rho * rho / 2) / (count - 4))
