@@ -13,6 +13,7 @@ from pipex_core.expressions.reading import Reference
 from pipex_core.jsonvalue import Json
 from pipex_core.spec.check import LoadChild, check_pipeline, child_path
 from pipex_core.spec.effects import Needs, NeedsFinder, any_name, conflicts, has_child
+from pipex_core.spec.fields import fields_of
 from pipex_core.spec.identity import pipeline_digest, step_digest
 from pipex_core.spec.load import load_pipeline
 from pipex_core.spec.model import Effect, InputSpec, PipelineSpec, Shapes, StepSpec
@@ -209,7 +210,7 @@ class _Planner:
                     yield step.path, plan
 
     def _of_file(self, step: StepSpec, spec: PipelineSpec) -> Plan | None:
-        fields = self._shapes[step.type].fields
+        fields = fields_of(self._shapes[step.type])
         named = next(
             value for key, value in step.fields.items() if fields[key].kind == "pipeline_file"
         )

@@ -24,6 +24,8 @@ from pipex_core.spec.yaml_tree import Node, line_end, source_of
 
 max_bytes: Final = 1_000_000
 max_nodes: Final = 200_000
+alias_growth: Final = 10  # times that aliases may make a text longer than the file may be
+max_key: Final = 1_000  # characters of a key that is a list or a map; each level doubles its quotes
 
 _Yaml: TypeAlias = Any  # events and marks of libyaml and of PyYAML share no type
 
@@ -60,14 +62,14 @@ def read_yaml(
         text: Bytes are read as UTF-8; a byte order mark is skipped.
         file: As the user gave it, for the problems.
         limit: Most nodes, keys included and aliases expanded.
-        size: Most bytes of UTF-8.
+        size: Most bytes of UTF-8; aliases expanded, ten times as many characters.
 
     Raises:
         SpecError: ``yaml_syntax``, ``duplicate_key`` or ``too_large``, with all problems up to the
             first one that hides what follows.
     """
     found = _decoded(text, file, size)
-    composer = _Composer(found, file, limit)
+    composer = _Composer(found, file, limit, size * alias_growth)
     root = composer.compose()
     if composer.problems:
         raise SpecError(sorted(composer.problems, key=lambda p: (p.line, p.column)))
@@ -96,7 +98,9 @@ class _Open:
 
     __slots__ = ("anchor", "before", "children", "is_map", "keys", "node")
 
-    def __init__(self, node: Node, anchor: str | None, before: int, *, is_map: bool) -> None:
+    def __init__(
+        self, node: Node, anchor: str | None, before: tuple[int, int], *, is_map: bool
+    ) -> None:
         self.node = node
         self.anchor = anchor
         self.before = before
@@ -114,15 +118,17 @@ class _Open:
 class _Composer:
     """One pass over the events of a text."""
 
-    def __init__(self, text: str, file: str, limit: int) -> None:
+    def __init__(self, text: str, file: str, limit: int, most_characters: int) -> None:
         self._loader = _Loader(text)
         self._text = text
         self._file = file
         self._limit = limit
+        self._most_characters = most_characters
         self._anchors: dict[str, Node | None] = {}  # None while the anchored value is open
         self._stack: list[_Open] = []
         self._root: Node | None = None
         self._count = 0
+        self._characters = 0
         self.problems: list[Problem] = []
 
     def compose(self) -> Node | None:
@@ -170,7 +176,9 @@ class _Composer:
         one_line = one_line and event.style not in {"|", ">"}
         node = Node(event.start_mark, (event.style or "p") if one_line else "")
         self._refuse_tag(event)
-        self._spend(1, event.start_mark)
+        node.characters = len(event.value)
+        node.end = event.end_mark.column
+        self._spend(node, event.start_mark)
         if event.style:
             node.value = event.value
             return node
@@ -187,11 +195,12 @@ class _Composer:
         target = self._anchors[name]
         if target is None:
             raise self._stop("yaml_syntax", f"alias *{name} contains itself", event.start_mark)
-        self._spend(target.nodes, event.start_mark)
+        self._spend(target, event.start_mark)
         self._nest(target.height, event.start_mark)
         node = Node(event.start_mark)
         node.value, node.entries = target.value, target.entries
         node.nodes, node.height = target.nodes, target.height
+        node.characters = target.characters
         self._add(node, event)
 
     def _open(self, event: _Yaml) -> None:
@@ -200,8 +209,8 @@ class _Composer:
         node = Node(event.start_mark)
         if event.anchor is not None:
             self._anchors[event.anchor] = None
-        before = self._count
-        self._spend(1, event.start_mark)
+        before = (self._count, self._characters)
+        self._spend(node, event.start_mark)
         is_map = isinstance(event, yaml.MappingStartEvent)
         self._stack.append(_Open(node, event.anchor, before, is_map=is_map))
 
@@ -209,7 +218,8 @@ class _Composer:
         frame = self._stack[-1]
         node = frame.node
         node.height = 1 + max((child.height for child in frame.children), default=0)
-        node.nodes = self._count - frame.before
+        node.nodes = self._count - frame.before[0]
+        node.characters = self._characters - frame.before[1]
         if frame.is_map:
             self._fill_map(frame)
         else:
@@ -241,6 +251,9 @@ class _Composer:
 
     def _check_key(self, key: Node, frame: _Open) -> None:
         text = to_text(key.value)
+        if key.entries is not None and len(text) > max_key:
+            message = f"a list or a map as a key has at most {max_key} characters"
+            raise _refusal("too_large", message, self._file, key.line, key.column)
         if text in frame.keys:
             message = f"the key {text!r} stands twice in one map"
             found = Finding(code="duplicate_key", message=message, path=self._path())
@@ -283,10 +296,14 @@ class _Composer:
 
     # -- limits and problems
 
-    def _spend(self, nodes: int, mark: _Yaml) -> None:
-        self._count += nodes
+    def _spend(self, node: Node, mark: _Yaml) -> None:
+        self._count += node.nodes
+        self._characters += node.characters
         if self._count > self._limit:
             message = f"more than {self._limit} values, aliases expanded"
+            raise self._stop("too_large", message, mark)
+        if self._characters > self._most_characters:
+            message = f"more than {self._most_characters} characters, aliases expanded"
             raise self._stop("too_large", message, mark)
 
     def _nest(self, height: int, mark: _Yaml) -> None:

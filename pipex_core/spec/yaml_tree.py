@@ -7,26 +7,45 @@ from pipex_core.expressions.paths import join_path
 from pipex_core.jsonvalue import Json
 from pipex_core.spec.model import SourceMap
 
+max_places: Final = (
+    50_000_000  # characters of all paths and texts that are kept; long keys repeat in each
+)
 line_end: Final = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 
 class Node:
     """A value with its place; of a map its entries after merging, of a list its items."""
 
-    __slots__ = ("column", "entries", "height", "line", "nodes", "style", "value")
+    __slots__ = (
+        "characters",
+        "column",
+        "end",
+        "entries",
+        "height",
+        "line",
+        "nodes",
+        "style",
+        "value",
+    )
 
     def __init__(self, mark: Any, style: str = "") -> None:  # noqa: ANN401 - of libyaml or of PyYAML
         self.line: int = mark.line + 1
         self.column: int = mark.column + 1
+        self.end = 0  # of a scalar on one line: offset in the line just behind it
         self.style = style  # of a scalar on one line: "p", "'" or '"'; else empty
         self.value: Json = None
         self.entries: list[tuple[str, Node, Node]] | None = None  # key, its node, value
         self.nodes = 1  # aliases expanded
+        self.characters = 0  # of all texts inside, aliases expanded
         self.height = 0
 
 
 def source_of(root: Node | None, text: str, file: str) -> SourceMap:
-    """The places of all values and keys below ``root``."""
+    """The places of all values and keys below ``root``.
+
+    In a file whose aliases and long keys would make too much of them the last ones are left out; what
+    stands there is then found at the place of what encloses it.
+    """
     source = _Places(text)
     if root is not None:
         source.walk(root, "")
@@ -45,6 +64,7 @@ class _Places:
     def __init__(self, text: str) -> None:
         self._text = text
         self._lines: list[str] = []
+        self._room = max_places
         self.places: dict[str, tuple[int, int]] = {}
         self.keys: dict[str, tuple[int, int]] = {}
         self.flow_text: dict[str, int] = {}
@@ -52,6 +72,9 @@ class _Places:
 
     def walk(self, node: Node, path: str) -> None:
         """Note the place of ``node`` and of all inside it."""
+        self._room -= len(path)
+        if self._room < 0:
+            return
         self.places[path] = (node.line, node.column)
         if node.entries is None:
             self._note_text(node, path)
@@ -73,8 +96,9 @@ class _Places:
         self.flow_text[path] = node.column + 1
         escape = "\\" if node.style == '"' else "'"
         line = self._line(node.line)
-        if escape in line[node.column :]:
-            self.escaped[path] = line[node.column - 1 :]
+        if escape in line[node.column : node.end - 1]:
+            self.escaped[path] = line[node.column - 1 : node.end]
+            self._room -= len(self.escaped[path])
 
     def _line(self, number: int) -> str:
         if not self._lines:

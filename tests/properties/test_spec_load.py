@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from random import Random
 
 import yaml
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
+from pipex_core.app.wiring import shapes
 from pipex_core.errors import Problem, SpecError
 from pipex_core.jsonvalue import Json, equal
 from pipex_core.spec.load import load_pipeline
 from pipex_core.spec.plan import Plan, load_plan
 from pipex_core.spec.yaml_text import read_yaml
+from tests.fakes.drawn_pipelines import Drawer
 from tests.fakes.step_shapes import step_shapes
 
+built_in = shapes()
 plain = st.recursive(
     st.none()
     | st.booleans()
@@ -93,6 +96,77 @@ def test_any_workflow_is_a_plan_or_problems(fields: dict[str, Json], steps: list
         text = ""
     assert bool(text) != any(problem.severity == "error" for problem in found)
     assert all(problem.line >= 1 for problem in found)
+
+
+@given(st.randoms(use_true_random=False), st.sampled_from([0.0, 0.01, 0.3]))
+@settings(max_examples=200)
+def test_any_file_of_the_built_in_steps_is_a_plan_or_problems(rng: Random, odd: float) -> None:
+    text = json.dumps(Drawer(rng, built_in, odd=odd).file())
+    found: Sequence[Problem] = ()
+    try:
+        assert_runnable(load_plan(text, "f.yaml", built_in))
+    except SpecError as exc:
+        found = exc.problems
+        assert any(problem.severity == "error" for problem in found)
+    assert all(problem.line == 1 and problem.column >= 1 for problem in found)
+    places = [(problem.line, problem.column) for problem in found]
+    assert places == sorted(places)
+
+
+flow = st.recursive(
+    st.sampled_from(["1", "a", "*x", "~", "'q'", '"\\u00e9"', "&y b"]),
+    lambda inner: (
+        st.lists(inner, max_size=4).map(lambda parts: f"[{', '.join(parts)}]")
+        | st.lists(inner, max_size=3).map(
+            lambda parts: "{" + ", ".join(f"{p}: 1" for p in parts) + "}"
+        )
+        | inner.map(lambda part: f"&x {part}" if part[0] not in "&*" else part)
+    ),
+    max_leaves=20,
+)
+
+
+def read(text: str) -> tuple[Json, set[str]]:
+    """The value of a text, None when it is none, and the codes of its problems."""
+    try:
+        return read_yaml(text, "f").value, set()
+    except SpecError as exc:
+        return None, {problem.code for problem in exc.problems}
+
+
+@given(flow)
+def test_anchors_anywhere_give_a_value_or_problems(text: str) -> None:
+    value, codes = read(text)
+    assert codes <= {"yaml_syntax", "duplicate_key", "too_large"}
+    assert json.dumps(value, allow_nan=False)
+
+
+@given(st.integers(1, 30), st.integers(2, 12))
+def test_aliases_of_aliases_are_counted_before_they_are_made(levels: int, width: int) -> None:
+    lines = ["a0: &a0 [1]"]
+    sizes = [2]
+    for level in range(1, levels):
+        aliases = ", ".join([f"*a{level - 1}"] * width)
+        lines.append(f"a{level}: &a{level} [{aliases}]")
+        sizes.append(1 + width * sizes[-1])
+    nodes = 1 + sum(sizes) + levels  # the map, its values, its keys
+    assert read("\n".join(lines))[1] == ({"too_large"} if nodes > 200_000 else set())
+
+
+@given(st.integers(1, 3000), st.sampled_from(["[", "{a: ", "- ", "? ", "- ? ", "{[", "{? "]))
+def test_nesting_has_an_end(depth: int, opening: str) -> None:
+    closing = "".join({"[": "]", "{": "}"}.get(sign, "") for sign in reversed(opening))
+    value, codes = read(opening * depth + "1" + closing * depth)
+    assert codes <= {"too_large", "yaml_syntax"}
+    assert codes or json.dumps(value)
+    assert codes or depth <= 64
+    assert codes or "?" not in opening or depth < 12
+
+
+@given(st.text(st.characters(exclude_categories=[]), max_size=20))
+def test_odd_characters_come_back_or_are_refused(text: str) -> None:
+    value, codes = read(f"a: {json.dumps(text, ensure_ascii=False)}")
+    assert codes == {"yaml_syntax"} or value == {"a": text}
 
 
 @given(st.lists(st.sets(st.integers(0, 9), max_size=4), min_size=1, max_size=10), st.randoms())

@@ -243,3 +243,15 @@ def test_an_heir_sees_the_inputs_of_its_parent() -> None:
 def test_a_broken_pipeline_has_no_plan() -> None:
     with pytest.raises(SpecError):
         dag('{name: a, type: echo, value: "{{ steps.gone }}"}')
+
+
+def test_fields_of_every_step_may_stand_before_the_file_of_a_nested_pipeline() -> None:
+    text = """
+workflow:
+  name: x
+  steps:
+    - {name: a, type: pipeline, retry: {max_retries: 1}, pipeline_file: child.yaml}
+"""
+    child = "workflow: {name: c, steps: [{name: s, type: echo}]}"
+    found = plan(text, child=child)
+    assert found.child(found.steps[0].spec).name == "c"

@@ -257,3 +257,44 @@ def test_a_slip_of_yaml_is_told_in_words_that_help(
 def test_a_map_with_a_map_as_its_key_is_no_template() -> None:
     assert read_yaml("{ {a: 1}: b }").value == {'{"a":1}': "b"}
     assert read_yaml("? {a: 1}\n: b").value == {'{"a":1}': "b"}
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column"),
+    [
+        # Each level of a key that is a map doubles the quotes of the one inside.
+        ("? " * 20 + "1", 1, 23),
+        ("- " + "? - " * 20 + "1", 1, 45),
+        ("a: &a [" + "x" * 999 + "]\nb: {*a : 1}", 2, 5),
+        # Aliases share a text in memory, but not where it is written down.
+        ('a: &s "' + "x" * 400_000 + '"\nb: [' + "*s, " * 26 + "]", 2, 97),
+    ],
+    ids=["maps", "lists", "alias", "characters"],
+)
+def test_a_short_file_that_stands_for_a_long_text_is_too_large(
+    text: str, line: int, column: int
+) -> None:
+    with pytest.raises(SpecError) as caught:
+        read_yaml(text)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.line, problem.column) == ("too_large", line, column)
+
+
+def test_long_keys_leave_out_places_rather_than_fill_the_memory() -> None:
+    document = read_yaml(f"? {'k' * 300_000}\n: [{'1, ' * 200}2]")
+    source = document.source
+    assert len(document.value["k" * 300_000]) == 201
+    assert 100 < len(source.places) < 200
+    last = source.problem(Finding(code="wrong_type", message="", path="k" * 300_000 + "[200]"))
+    assert (last.line, last.column) == (2, 3)
+
+
+def test_an_offset_in_one_of_many_texts_on_a_line_is_counted_in_that_text() -> None:
+    source = read_yaml("""["a\\tb", "\\t\\u00e9c", 'it''s']""").source
+    columns = [
+        source.problem(
+            Finding(code="x", message="", path=f"[{index}]", position=2, in_text=True)
+        ).column
+        for index in range(3)
+    ]
+    assert columns == [6, 19, 26]
