@@ -3,6 +3,7 @@
 import asyncio
 import posixpath
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from pipex_core.engine.recovery import OnFailure
 from pipex_core.engine.services import Places, Services
 from pipex_core.engine.undo import Transaction
 from pipex_core.engine.view import View
-from pipex_core.errors import ErrorRecord, StepError
+from pipex_core.errors import ErrorRecord, StepError, StoreError
 from pipex_core.expressions.evaluate import Mode
 from pipex_core.jsonvalue import Json
 from pipex_core.llm.cost import Ledger
@@ -254,10 +255,20 @@ class Execution:
         return self.journal.state.unit(self.unit_prefix + path)
 
     def warn(self, code: str, message: str, *, step: str | None) -> None:
-        """Add a warning of a step to the run."""
+        """Add a warning of a step to the run, and to its journal for a process that goes on."""
         top = self.top or step
         self.warnings.append(RunWarning(code=code, message=message, step=top))
+        if step is not None:
+            facts = {"t": "warning", "unit": self.unit_prefix + step, "code": code}
+            with suppress(StoreError):  # the next record that is waited for says so
+                self.journal.append_soon({**facts, "reason": message})
         self.sink.emit("warning", step=step or "", data={"code": code, "message": message})
+
+    def warn_again(self, path: str, unit: Unit) -> None:
+        """Add the warnings of a step that had ended before a restart, and of those inside of it."""
+        for one in unit.warnings:
+            found = RunWarning(code=one["code"], message=one["reason"], step=self.top or path)
+            self.warnings.append(found)
 
     def count_step(self) -> None:
         """Count a step against every limit around it.

@@ -65,6 +65,7 @@ async def execute_step(
     known = execution.unit(path)
     if execution.has_ended(known) and known.end is not None:
         record = StepRecord.from_stored(execution.journal.value("result", known.end))
+        execution.warn_again(path, known)
         await keep_said(record, path, view, execution)
         return record
     return await _Run(step, path, view, execution, known).record()

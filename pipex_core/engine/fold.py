@@ -17,7 +17,7 @@ from pipex_core.jsonvalue import Json
 
 journal_schema: Final = "pipex.journal/1"
 passed_over: Final = frozenset(
-    {"checkpoint", "fence", "warning", "note", "seal", "rollback", "txn_undo"}
+    {"checkpoint", "fence", "note", "seal", "rollback", "txn_undo"}
     | {"batch_intent", "batch_created", "batch_closed"}
 )
 
@@ -51,6 +51,7 @@ class Unit:
         answers: Answered calls of the latest try by ordinal.
         tries: Times that a call was begun in the latest try, by (ordinal, request).
         tools: Tool calls of the latest try by (ordinal, tool_use_id).
+        warnings: Records of what was warned of since the latest begin, in it and in units inside of it.
     """
 
     attempt: int = 0
@@ -61,6 +62,7 @@ class Unit:
     answers: dict[int, Answer] = field(default_factory=dict)
     tries: dict[tuple[int, str], int] = field(default_factory=dict)
     tools: dict[tuple[int, str], ToolTry] = field(default_factory=dict)
+    warnings: list[Mapping[str, Json]] = field(default_factory=list)
 
     def forget_answers(self) -> None:
         """Start over: what was answered, begun and carried out is not asked for again."""
@@ -156,7 +158,7 @@ class RunState:
         if unit.end is not None:
             unit.forget_answers()
             unit.end = None
-        unit.attempt, unit.begun = record["attempt"], self.records
+        unit.attempt, unit.begun, unit.warnings = record["attempt"], self.records, []
 
     def _unit_end(self, record: Record) -> None:
         unit = self.units.setdefault(record["unit"], Unit())
@@ -164,6 +166,10 @@ class RunState:
         unit.ended = self.records
         # Finished or failed, its answers are not asked for again; ten thousand cases are not kept.
         unit.forget_answers()
+
+    def _warning(self, record: Record) -> None:
+        for path in around(record["unit"]) if "unit" in record else ():
+            self.units.setdefault(path, Unit()).warnings.append(record)
 
     def _retry_unit(self, record: Record) -> None:
         unit = self.units.setdefault(record["unit"], Unit())
@@ -221,6 +227,7 @@ _effects: Final = {
     "close": RunState._close,  # noqa: SLF001
     "unit_begin": RunState._unit_begin,  # noqa: SLF001
     "unit_end": RunState._unit_end,  # noqa: SLF001
+    "warning": RunState._warning,  # noqa: SLF001
     "retry_unit": RunState._retry_unit,  # noqa: SLF001
     "begin": RunState._begin,  # noqa: SLF001
     "done": RunState._done,  # noqa: SLF001

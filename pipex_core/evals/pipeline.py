@@ -287,7 +287,11 @@ def _is_cut(target: PipelineTarget, result: RunResult) -> bool:
         names = names[: names.index(target.output_step) + 1]
     asked = [name for name in names if result.steps[name].model]
     behind = {*names[-1:], *asked[-1:]}
-    return any(one.code == "truncated" and one.step in behind for one in result.warnings)
+    ends = [
+        result.steps[name].metadata.get("finish_reason") for name in behind if name in result.steps
+    ]
+    warned = any(one.code == "truncated" and one.step in behind for one in result.warnings)
+    return warned or "max_tokens" in ends
 
 
 def output_of(target: PipelineTarget, result: RunResult) -> tuple[str | None, Json]:

@@ -299,6 +299,8 @@ def _metadata(talk: _Talk, found: Mended) -> dict[str, Json]:
     """What the record says of how the answer came about."""
     ctx, response = talk.ctx, found.reply.response
     metadata: dict[str, Json] = {}
+    if response.finish_reason == "max_tokens":
+        metadata["finish_reason"] = response.finish_reason
     if found.repairs:
         metadata["repairs"] = found.repairs
     if ctx.step.get("cache", False) is not False:

@@ -293,23 +293,6 @@ def test_a_newer_document_is_refused() -> None:
     assert refusal(lambda: resume(world)) == "schema_too_new"
 
 
-def test_the_mock_goes_on_counting_where_it_was() -> None:
-    class Counting:
-        restored: Any = None
-
-        def save(self) -> list[int]:
-            return [3]
-
-        def restore(self, saved: Any) -> None:
-            self.restored = saved
-
-    counting = Counting()
-    world = World(echoing).with_services(provider_state=counting)
-    world.run(three, {"fail": True})
-    resume(after(world).with_services(provider_state=counting))
-    assert counting.restored == [3]
-
-
 def test_children_that_finished_are_not_run_again() -> None:
     text = """
 workflow:
@@ -331,3 +314,20 @@ workflow:
     result = resume(world, text=text, fail=False)
     assert result.steps["p"].data == {"x": "x", "y": "y"}
     assert [request.prompt for request in world.provider.sent] == ["y"]
+
+
+def test_warnings_of_steps_that_had_ended_are_those_of_a_run_in_one_go() -> None:
+    inner = "{name: soft, type: echo, value: '{{ item.nope }}', templates: lenient}"
+    text = f"""
+workflow:
+  name: w
+  steps:
+    - {{name: each, type: for_loop, data_source: [{{}}, {{}}], steps: [{inner}]}}
+    - {{name: bad, type: echo, fail: true, on_failure: continue}}
+    - {{name: last, type: echo, value: x}}
+"""
+    whole = World().run(text).warnings
+    assert [one.code for one in whole] == ["undefined_reference"] * 2 + ["echo_failed"]
+    for visit in range(1, 6):
+        world = killed_at("engine.before_unit_end", visit, text=text)
+        assert resume(after(world), text=text, fail=False).warnings == whole, visit

@@ -8,6 +8,7 @@ import pytest
 
 from pipex_core.errors import ExpressionError, InvalidReply, StepError
 from pipex_core.expressions.values import undefined
+from pipex_core.llm.provider import Response
 from pipex_core.llm.purse import CallWarning
 from pipex_core.llm.structured import json_of
 from pipex_core.steps.contract import Outcome
@@ -228,6 +229,14 @@ def test_what_the_call_found_becomes_a_warning_and_a_fallback_is_marked() -> Non
         "fallback_from": "m1",
         "model_served": "served",
     }
+
+
+def test_a_reply_that_was_cut_says_so_in_the_record() -> None:
+    cut = Response(text="half", model_served="served", finish_reason="max_tokens")
+    assert run(Bench(spec("claude", prompt="x"), replies=[cut])).metadata == {
+        "finish_reason": "max_tokens"
+    }
+    assert run(Bench(spec("claude", prompt="x"))).metadata == {}
 
 
 def test_a_lenient_step_fills_holes_with_nothing_and_says_so() -> None:
