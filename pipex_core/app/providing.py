@@ -1,5 +1,6 @@
 """Who answers model calls in a run: a mock, the vendors, or a cassette; chosen by options and settings."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -7,6 +8,9 @@ from pipex_core.app.files import read_text
 from pipex_core.app.settings import Settings
 from pipex_core.errors import ConfigError
 from pipex_core.jsonvalue import digest_bytes, short
+from pipex_core.llm.prices import PriceTable
+from pipex_core.llm.router import Router, groups_of
+from pipex_core.spec.yaml_text import read_yaml
 
 ProviderKind = Literal["mock", "live", "mixed", "replay"]
 
@@ -54,3 +58,25 @@ def providing_of(settings: Settings, **options: str | None) -> Providing:
         record=options.get("record"),
         chosen=kind is not None,
     )
+
+
+def router_of(settings: Settings, prices: PriceTable, *, serves: Mapping[str, str]) -> Router:
+    """Who chooses a model of a group: by the groups of the file that the settings name.
+
+    Args:
+        settings: They name the file.
+        prices: They say whose a model is, and what it costs.
+        serves: Vendor to the provider that answers for it here.
+
+    Raises:
+        SpecError: The file is no YAML.
+        ConfigError: ``invalid_model_groups``, with everything that is wrong with it.
+    """
+    path = settings.values["model_groups"]
+    if path is None:
+        return Router({}, prices=prices)
+    try:
+        groups = groups_of(read_yaml(read_text(path), path).value, prices)
+    except ConfigError as exc:
+        raise ConfigError(f"{path}: {exc.message}", code=exc.code) from exc
+    return Router(groups, prices=prices, serves=serves)

@@ -154,6 +154,7 @@ SETTINGS: Sequence[Setting] = (
     _setting("max_cost_usd", "PIPEX_MAX_COST_USD", _number, None, "budget of a run"),
     _setting("daily_cost_usd", "PIPEX_DAILY_COST_USD", _number, None, "budget of a day (UTC) for all runs that share a checkpoint_dir"),
     _setting("prices", "PIPEX_PRICES", _text, None, "file whose prices come before the shipped ones"),
+    _setting("model_groups", "PIPEX_MODEL_GROUPS", _text, None, "file with groups of models that steps may name as one"),
     _setting("durability", "PIPEX_DURABILITY", _choice("process", "node"), "process", "when a record counts as durable"),
     _setting("mode", "PIPEX_MODE", _choice("development", "test", "production"), "development", "how strict the deployment is"),
     _setting("allow_bash", "PIPEX_ALLOW_BASH", _boolean, "true", "whether Bash may be offered as a tool"),

@@ -25,7 +25,7 @@ from pipex_core.adapters.streams import terminal_watchers
 from pipex_core.adapters.workspace import ConfinedWorkspace
 from pipex_core.app.files import read_text
 from pipex_core.app.known_metrics import metrics as metrics  # noqa: PLC0414 - handed on
-from pipex_core.app.providing import Providing
+from pipex_core.app.providing import Providing, router_of
 from pipex_core.app.settings import Settings
 from pipex_core.engine.services import (
     NoFaults,
@@ -222,6 +222,7 @@ def _client(
         ),
         cache=_call_cache(made.clock),
         day=_day_budget(settings, made.clock),
+        router=router_of(settings, prices, serves=made.vendors),
     )
 
 
@@ -348,7 +349,8 @@ def _of_file(path: str) -> Iterator[None]:
 
 
 def _live(settings: Settings, providing: Providing, names: Sequence[str]) -> dict[str, Provider]:
-    made = {name: _vendor(name, settings) for name in names if _wanted(name, settings, names)}
+    keyed = [name for name in names if settings.values[_key_fields[name]] is not None]
+    made = {name: _vendor(name, settings) for name in keyed}
     if not made and names:
         _vendor(names[0], settings)  # no key at all: the first vendor's error says what is missing
     if providing.record is None:
@@ -359,10 +361,6 @@ def _live(settings: Settings, providing: Providing, names: Sequence[str]) -> dic
         name: RecordingProvider(provider, append=append, clock=clock)
         for name, provider in made.items()
     }
-
-
-def _wanted(name: str, settings: Settings, names: Sequence[str]) -> bool:
-    return name in names and settings.values[_key_fields[name]] is not None
 
 
 def _vendor(name: str, settings: Settings) -> Provider:

@@ -185,7 +185,7 @@ class _Reader:
         strategy = next((one for one in strategies if one == word), None)
         if strategy is None:
             self.problems.append(
-                f"{where}.strategy: unknown strategy {word!r}{_hint(word, strategies)}"
+                f"{where}.strategy: must be one of {', '.join(strategies)}, not {word!r}"
             )
         models = item.get("models")
         if not isinstance(models, list) or not models:

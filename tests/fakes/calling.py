@@ -12,6 +12,7 @@ from pipex_core.llm.guard import Limits
 from pipex_core.llm.limits import RetryPolicy
 from pipex_core.llm.prices import PriceTable
 from pipex_core.llm.provider import Message, Origin, Request
+from pipex_core.llm.router import Router
 from pipex_core.telemetry import Event, RunEvents
 from tests.fakes.clock import ManualClock
 from tests.fakes.provider import MemoryCallCache, MemoryCallLog, ScriptedProvider
@@ -78,12 +79,22 @@ class World:
 
     def limit_day(self, day: DayBudget) -> None:
         """Have every call fit in the budget of a day too."""
-        self.client = self._client(self.limits, day)
+        self.client = self._client(self.limits, day=day)
+
+    def route(self, router: Router) -> None:
+        """Have groups of models."""
+        self.client = self._client(self.limits, router=router)
 
     def kinds(self) -> list[str]:
         return [event.kind for event in self.events]
 
-    def _client(self, limits: Limits | None, day: DayBudget | None = None) -> LlmClient:
+    def _client(
+        self,
+        limits: Limits | None,
+        *,
+        day: DayBudget | None = None,
+        router: Router | None = None,
+    ) -> LlmClient:
         return LlmClient(
             providers={"anthropic": self.provider},
             clock=self.clock,
@@ -93,6 +104,7 @@ class World:
             cache=self.cache,
             sink=self.sink,
             day=day,
+            router=router,
         )
 
 

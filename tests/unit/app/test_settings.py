@@ -41,6 +41,7 @@ table = {
     "max_cost_usd": ("PIPEX_MAX_COST_USD", None, ("0.5", 0.5), "-0.5"),
     "daily_cost_usd": ("PIPEX_DAILY_COST_USD", None, ("1", 1.0), "nan"),
     "prices": ("PIPEX_PRICES", None, ("p.yaml", "p.yaml"), None),
+    "model_groups": ("PIPEX_MODEL_GROUPS", None, ("g.yaml", "g.yaml"), None),
     "durability": ("PIPEX_DURABILITY", "process", ("node", "node"), "disk"),
     "mode": ("PIPEX_MODE", "development", ("test", "test"), "staging"),
     "allow_bash": ("PIPEX_ALLOW_BASH", True, ("false", False), "never"),
