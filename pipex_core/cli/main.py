@@ -35,7 +35,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "explain": ("pipex_core.cli.verdicts:explain", "Say why a case was or would be computed again."),
     "judge": ("pipex_core.cli.judge:judge", "Show, calibrate and certify judges."),
     "metric": ("pipex_core.cli.ops:metric", "List the metrics and what they need."),
-    "suite": ("pipex_core.cli.suites:suite", "Import, show and diff suites."),
+    "suite": ("pipex_core.cli.suites:suite", "Import, check, version and compare suites."),
     "doctor": ("pipex_core.cli.ops:doctor", "Check the settings and this machine."),
 }  # fmt: skip
 

@@ -29,6 +29,7 @@ from pipex_core.evals.fields import (
 )
 from pipex_core.evals.suite import Case, Suite, SuiteDefaults, case_statuses, reducer_names
 from pipex_core.jsonvalue import Json
+from pipex_core.registry import nearest
 from pipex_core.spec.model import Finding
 
 schema_name: Final = "pipex.suite/1"
@@ -39,6 +40,7 @@ _rfc3339: Final = re.compile(
 )
 _sha256: Final = re.compile(r"[0-9a-f]{64}")
 _max_repeats: Final = 100
+_tool_fields: Final = ("name", "arguments")
 
 
 def read_case(data: Json, *, path: str) -> tuple[Case | None, tuple[Finding, ...]]:
@@ -174,9 +176,14 @@ def _tool(value: Json) -> Mapping[str, Json]:
     tool = mapping(value)
     if not isinstance(tool.get("name"), str):
         raise Wrong("a tool call needs a name", at=".name")
-    unknown = next((key for key in tool if key not in ("name", "arguments")), None)
+    unknown = next((key for key in tool if key not in _tool_fields), None)
     if unknown is not None:
-        raise Wrong(f"unknown field {unknown!r}", code="unknown_field", at=f".{unknown}")
+        raise Wrong(
+            f"unknown field {unknown!r}",
+            code="unknown_field",
+            at=f".{unknown}",
+            suggestion=nearest(unknown, _tool_fields),
+        )
     return tool
 
 
