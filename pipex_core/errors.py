@@ -157,10 +157,12 @@ class ProviderError(PipexError):
         retry_after_s: Lower bound of the wait before the next try, or None.
         maybe_billed: Whether the vendor may charge for the call all the same.
         request_id: The vendor's id of the request, or None.
+        drawn: Which of its prepared failures a scripted provider gave (list, number), or None.
     """
 
     code = "server_error"
     retryable = True
+    drawn: tuple[str, int] | None = None
 
     def __init__(  # noqa: PLR0913 - the facts of a failed call, all optional and named
         self,

@@ -1,13 +1,15 @@
 """A model that answers by rules, always in the same way, without network or money.
 
-It counts how often each rule has answered, because the ``replies`` of a rule are served in turn.
+It knows which ``replies`` of a rule it has given, because they are served in turn.
 """
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from pipex_core.errors import ProviderTimeout
-from pipex_core.jsonvalue import compact
+from pipex_core.jsonvalue import compact, digest, short
+from pipex_core.llm.draws import DrawLists, Drawn
 from pipex_core.llm.instance import smallest
 from pipex_core.llm.mock_rules import Entry, Rules, default_text
 from pipex_core.llm.provider import Delta, Estimate, Request, Response, ToolCall, Usage
@@ -23,7 +25,7 @@ class MockProvider:
         clock: Where latency is spent; virtual in mock runs.
 
     Attributes:
-        answered: How often each rule has answered; part of a checkpoint.
+        draws: What each rule has given.
     """
 
     adapter_version = 1
@@ -33,12 +35,7 @@ class MockProvider:
         self.name = name
         self._rules = rules or Rules()
         self._clock = clock
-        self.answered = [0] * len(self._rules.rules)
-
-    def restore(self, answered: Sequence[int]) -> None:
-        """Go on counting where a checkpoint left off; counts of another file are ignored."""
-        if len(answered) == len(self.answered):
-            self.answered = list(answered)
+        self.draws = DrawLists(short(digest(repr(rule))) for rule in self._rules.rules)
 
     def estimate(self, request: Request) -> Estimate | None:
         """Exactly what the next answer to ``request`` will take."""
@@ -52,19 +49,22 @@ class MockProvider:
         """The answer of the first rule that matches, after its latency."""
         position = self._position(request)
         entry = self._entry(position)
+        drawn = None
         if position is not None:
-            self.answered[position] += 1
+            drawn = Drawn(self.draws.names[position], self.draws[position].draw())
         if entry.latency_ms > request.timeout_s * 1000:
             await self._clock.sleep(request.timeout_s)
-            raise ProviderTimeout(
+            late = ProviderTimeout(
                 f"no answer within {request.timeout_s:g} s",
                 provider=self.name,
                 model=request.model,
             )
+            late.drawn = drawn
+            raise late
         await self._clock.sleep(entry.latency_ms / 1000)
         failure = entry.failure
         if failure is not None:
-            raise failure.raises(
+            error = failure.raises(
                 failure.message,
                 code=failure.kind,
                 status=failure.status,
@@ -72,7 +72,9 @@ class MockProvider:
                 provider=self.name,
                 model=request.model,
             )
-        return _response(entry, request)
+            error.drawn = drawn
+            raise error
+        return replace(_response(entry, request), drawn=drawn)
 
     async def stream(self, request: Request) -> AsyncIterator[Delta | Response]:
         """The same answer after its latency, word by word, each with the blanks before it."""
@@ -91,7 +93,7 @@ class MockProvider:
     def _entry(self, position: int | None) -> Entry:
         if position is None:
             return self._rules.default or Entry()
-        return self._rules.rules[position].entry(self.answered[position])
+        return self._rules.rules[position].entry(self.draws[position].next)
 
 
 def _response(entry: Entry, request: Request) -> Response:

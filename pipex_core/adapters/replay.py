@@ -1,11 +1,12 @@
 """Recorded calls: one JSON line ``{key, request, reply}`` per answer, written live and served offline."""
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 
 from pipex_core.errors import ConfigError, ReplayMiss
 from pipex_core.jsonvalue import Json, canonical, digest, parse, short
+from pipex_core.llm.draws import DrawLists, Drawn
 from pipex_core.llm.prices import PriceTable
 from pipex_core.llm.provider import (
     CountingProvider,
@@ -103,6 +104,9 @@ class ReplayProvider:
         prices: What replies without a recorded price count as.
         name: Provider whose calls are replayed.
 
+    Attributes:
+        draws: What was given of the answers to each key.
+
     Raises:
         ConfigError: ``invalid_cassette``, naming the line.
     """
@@ -113,35 +117,36 @@ class ReplayProvider:
     def __init__(self, lines: Iterable[str], *, prices: PriceTable, name: str = "replay") -> None:
         self.name = name
         self._prices = prices
-        self._replies: defaultdict[str, deque[Response]] = defaultdict(deque)
+        self._replies: defaultdict[str, list[Response]] = defaultdict(list)
         for number, line in enumerate(lines, 1):
             if line.strip():
                 key, reply = _entry(line, number)
                 self._replies[key].append(reply)
+        self.draws = DrawLists(map(short, self._replies))
+        self._places = {key: place for place, key in enumerate(self._replies)}
 
     def estimate(self, request: Request) -> Estimate | None:
         """Exactly what the next answer takes; nothing for a miss."""
-        replies = self._replies.get(cassette_key(request))
-        if not replies:
+        reply = self._next(cassette_key(request))
+        if reply is None:
             return Estimate(nanousd=0, tokens=0)
-        usage = replies[0].usage
-        return Estimate(
-            nanousd=self._cost(replies[0], request), tokens=usage.total_input + usage.output
-        )
+        usage = reply.usage
+        return Estimate(nanousd=self._cost(reply, request), tokens=usage.total_input + usage.output)
 
     async def complete(self, request: Request) -> Response:
         """The next recorded answer to this very call."""
         key = cassette_key(request)
-        replies = self._replies.get(key)
-        if not replies:
+        reply = self._next(key)
+        if reply is None:
             raise ReplayMiss(
                 f"the cassette has no further answer for call {short(key)} to"
                 f" {request.model!r}; record it again",
                 provider=self.name,
                 model=request.model,
             )
-        response = replies.popleft()
-        return replace(response, cost_nanousd=self._cost(response, request))
+        place = self._places[key]
+        drawn = Drawn(self.draws.names[place], self.draws[place].draw())
+        return replace(reply, cost_nanousd=self._cost(reply, request), drawn=drawn)
 
     async def stream(self, request: Request) -> AsyncIterator[Delta | Response]:
         """The recorded answer in one piece."""
@@ -152,6 +157,12 @@ class ReplayProvider:
 
     async def aclose(self) -> None:
         """Nothing is open."""
+
+    def _next(self, key: str) -> Response | None:
+        """The answer that comes next for a key, or None when there is none (any more)."""
+        replies = self._replies.get(key, ())
+        number = self.draws[self._places[key]].next if replies else 0
+        return replies[number] if number < len(replies) else None
 
     def _cost(self, response: Response, request: Request) -> int:
         if response.cost_nanousd is not None:

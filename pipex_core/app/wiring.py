@@ -4,7 +4,7 @@ import os
 import random
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -41,6 +41,7 @@ from pipex_core.jsonvalue import Json
 from pipex_core.llm.client import LlmClient
 from pipex_core.llm.cost import nanousd_of
 from pipex_core.llm.daily import DayBudget
+from pipex_core.llm.draws import Drawn
 from pipex_core.llm.guard import Limits
 from pipex_core.llm.mock_rules import Rules, rules_of
 from pipex_core.llm.prices import PriceTable
@@ -124,19 +125,26 @@ def unheard(event: Event) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class MockState:
-    """The counts of the mock's rules, for checkpoints."""
+class ScriptState:
+    """What the scripted providers of a process have given; they read the same file."""
 
-    providers: Sequence[MockProvider]
+    providers: Sequence[MockProvider | ReplayProvider]
 
     def save(self) -> Json:
-        """Answers given so far, per rule."""
-        return list(self.providers[0].answered) if self.providers else None
+        """Answers given so far, by rule or by key of the cassette; null without such providers."""
+        counts = [provider.draws.counts() for provider in self.providers]
+        return [sum(one) for one in zip(*counts, strict=True)] if counts else None
 
     def restore(self, saved: Json) -> None:
         """Go on from counts that were saved."""
         for provider in self.providers:
-            provider.restore(saved or [])
+            provider.draws.restore(saved or [])
+
+    def take(self, drawn: Iterable[Drawn]) -> None:
+        """Count answers as given."""
+        given = list(drawn)
+        for provider in self.providers:
+            provider.draws.take(given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,14 +336,15 @@ def _mocked(providing: Providing) -> Answerers:
             rules = rules_of(read_yaml(read_text(path), path).value)
     clock = VirtualClock()
     mock = MockProvider(rules, clock=clock)
-    return Answerers({"mock": mock}, dict.fromkeys(vendors, "mock"), clock, MockState([mock]))
+    return Answerers({"mock": mock}, dict.fromkeys(vendors, "mock"), clock, ScriptState([mock]))
 
 
 def _replayed(path: str, prices: PriceTable) -> Answerers:
     lines = read_text(path).splitlines()
     with _of_file(path):
         made = {name: ReplayProvider(lines, prices=prices, name=name) for name in vendors}
-    return Answerers(made, {name: name for name in vendors}, VirtualClock())
+    state = ScriptState(list(made.values()))
+    return Answerers(made, {name: name for name in vendors}, VirtualClock(), state)
 
 
 @contextmanager

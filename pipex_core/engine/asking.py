@@ -54,7 +54,6 @@ class Asking:
             execution.journal,
             unit,
             before=before,
-            counted=execution.services.provider_state.save,
         )
         self._log = CountedLog(self._journalled)
         self._onlooker = onlooker

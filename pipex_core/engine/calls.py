@@ -38,7 +38,6 @@ class JournalCallLog:
 
     Args:
         before: What the journal knew of the try that a crash interrupted; None for a new try.
-        counted: What the providers have counted and a resumed run goes on counting; None for nothing.
         kept: The reply as it may be kept: without secrets, where whoever asks needs none of them.
 
     Attributes:
@@ -52,10 +51,8 @@ class JournalCallLog:
         unit: str,
         *,
         before: Unit | None = None,
-        counted: Callable[[], Json] = lambda: None,
         kept: Callable[[Json], Json] = lambda reply: reply,
     ) -> None:
-        self._counted = counted
         self._kept = kept
         self._journal = journal
         self._unit = unit
@@ -120,7 +117,7 @@ class JournalCallLog:
             "model_served": response.model_served,
             "request_id": response.request_id,
             "latency_ms": round(response.latency_ms),
-            **self._state(),
+            **_drawn(response.drawn),
         }
         self._journal.faults.hit("journal.before_done")
         await self._journal.append(record)
@@ -138,13 +135,9 @@ class JournalCallLog:
                 "cost_nanousd": cost_nanousd,
                 "maybe_billed": error.maybe_billed,
                 "retry_after_ms": None if wait_s is None else round(wait_s * 1000),
-                **self._state(),
+                **_drawn(error.drawn),
             }
         )
-
-    def _state(self) -> dict[str, Json]:
-        counted = self._counted()
-        return {} if counted is None else {"provider_state": counted}
 
 
 class CountedLog:
@@ -223,6 +216,10 @@ def response_of(done: Mapping[str, Json], reply: Mapping[str, Json]) -> Response
         price_id=done["price_id"],
         raw=reply["raw"],
     )
+
+
+def _drawn(drawn: tuple[str, int] | None) -> dict[str, Json]:
+    return {} if drawn is None else {"drawn": list(drawn)}
 
 
 def _identity(call: Begun) -> dict[str, Json]:

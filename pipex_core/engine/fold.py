@@ -14,6 +14,7 @@ from pipex_core.engine.frames import Record
 from pipex_core.engine.transactions import TransactionState, around, take
 from pipex_core.errors import StoreError
 from pipex_core.jsonvalue import Json
+from pipex_core.llm.draws import Drawn
 
 journal_schema: Final = "pipex.journal/1"
 passed_over: Final = frozenset(
@@ -89,7 +90,8 @@ class RunState:
         tokens: Input and output tokens of all answered calls.
         calls: Calls begun.
         status: Of the last ``close`` after which nothing was written, else None.
-        provider: What the providers had counted at the last call that ended; None when nothing.
+        provider: Of a journal of before ``drawn``: what the providers had counted; else None.
+        drawn: Prepared answers that scripted providers gave to calls that ended.
         records: How many were folded; the next record has this number.
         transactions: By their names.
     """
@@ -103,6 +105,7 @@ class RunState:
     calls: int = 0
     status: str | None = None
     provider: Json = None
+    drawn: list[Drawn] = field(default_factory=list)
     records: int = 0
     transactions: dict[str, TransactionState] = field(default_factory=dict)
     _begun: dict[tuple[str, int, str, int], Mapping[str, Json]] = field(default_factory=dict)
@@ -217,6 +220,8 @@ class RunState:
     def _settle(self, record: Record) -> None:
         self._begun.pop(_call_of(record), None)
         self.provider = record.get("provider_state", self.provider)
+        if "drawn" in record:
+            self.drawn.append(Drawn(*record["drawn"]))
         self.spent_nanousd += record["cost_nanousd"]
 
 

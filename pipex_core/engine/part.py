@@ -179,6 +179,7 @@ async def run_part(
     try:
         _start(journal, plan, path, before, services)
         services.provider_state.restore(before.provider_state)
+        services.provider_state.take(journal.state.drawn)
         own = _Part(plan, path, before, journal, services, values or {}, around=ledger)
         done = await own.done()
         status = done.record.status

@@ -232,10 +232,12 @@ class _Run:
         self._ledger.charge(Amount(nanousd=state.spent_nanousd, tokens=tokens, calls=state.calls))
         for limit in execution.limits:
             limit.count = sum(unit.is_finished for unit in state.units.values())
-        if state.provider is not None:
-            self._services.provider_state.restore(state.provider)
+        provider = self._services.provider_state
+        if state.provider is not None or state.drawn:
+            provider.restore(state.provider)
+            provider.take(state.drawn)
         elif opened.saved is not None:
-            self._services.provider_state.restore(opened.saved.get("provider"))
+            provider.restore(opened.saved.get("provider"))
 
     def _keeping(self, execution: Execution, keeper: Keeper) -> Execution:
         """The execution with a way for its steps to save a checkpoint."""

@@ -1,13 +1,14 @@
 """What a run is given from outside: ports, client, registries and settings, in one frozen bundle."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from pipex_core.jsonvalue import Json
 from pipex_core.llm.client import LlmClient
+from pipex_core.llm.draws import Drawn
 from pipex_core.llm.session import SessionStore
 from pipex_core.ports import BlobStore, Clock, Commands, Faults, IdSource, JournalStore, Workspace
 from pipex_core.registry import Registry
@@ -25,7 +26,7 @@ class NoFaults:
 
 
 class ProviderState(Protocol):
-    """What a provider counts and a resumed run must go on counting (the rules of the mock)."""
+    """What a scripted provider has given and a resumed run must not be given again."""
 
     def save(self) -> Json:
         """The counts now."""
@@ -33,6 +34,10 @@ class ProviderState(Protocol):
 
     def restore(self, saved: Json) -> None:
         """Go on from counts that were saved."""
+        ...
+
+    def take(self, drawn: Iterable[Drawn]) -> None:
+        """Count answers as given, as a journal names them."""
         ...
 
 
@@ -44,6 +49,9 @@ class NoProviderState:
         return None
 
     def restore(self, saved: Json) -> None:
+        """Nothing happens."""
+
+    def take(self, drawn: Iterable[Drawn]) -> None:
         """Nothing happens."""
 
 

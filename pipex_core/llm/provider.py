@@ -6,6 +6,7 @@ from typing import Literal, Protocol, Self, runtime_checkable
 
 from pipex_core.errors import ProviderError
 from pipex_core.jsonvalue import Json, digest
+from pipex_core.llm.draws import Drawn
 
 Role = Literal["user", "assistant", "tool"]
 FinishReason = Literal["stop", "max_tokens", "tool_calls", "content_filter", "pause"]
@@ -187,6 +188,7 @@ class Response:
         raw: Finish reason and ids as the vendor wrote them, for the journal; ``parts`` of a turn that
             must be sent back.
         rates: What the service said of its limits; of this moment only, so it is kept nowhere.
+        drawn: Which of its prepared answers a scripted provider gave; for the journal only.
     """
 
     text: str
@@ -201,6 +203,7 @@ class Response:
     price_id: str = ""
     raw: Mapping[str, Json] = field(default_factory=dict)
     rates: Sequence[RateLimit] = ()
+    drawn: Drawn | None = None
 
     @property
     def parts(self) -> Sequence[Mapping[str, Json]]:
@@ -210,7 +213,7 @@ class Response:
     def to_json(self) -> dict[str, Json]:
         """The response as JSON, as journals, caches and cassettes keep it."""
         return {
-            **{f.name: getattr(self, f.name) for f in fields(self) if f.name != "rates"},
+            **{f.name: getattr(self, f.name) for f in fields(self) if f.name not in _unkept},
             "usage": {item.name: getattr(self.usage, item.name) for item in fields(Usage)},
             "tool_calls": [
                 {"id": call.id, "name": call.name, "arguments": dict(call.arguments)}
@@ -230,6 +233,9 @@ class Response:
         parts["usage"] = Usage(**parts.get("usage", {}))
         parts["tool_calls"] = tuple(ToolCall(**call) for call in parts.get("tool_calls", ()))
         return cls(**parts)
+
+
+_unkept = frozenset({"rates", "drawn"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ from typing import Any
 
 from pipex_core.adapters.local import VirtualClock
 from pipex_core.adapters.mock import MockProvider
-from pipex_core.app.wiring import MockState
+from pipex_core.adapters.replay import ReplayProvider
+from pipex_core.app.wiring import ScriptState
 from pipex_core.engine.records import RunResult
 from pipex_core.engine.runner import RunOptions, run_plan
 from pipex_core.engine.services import Places, Services
@@ -165,7 +166,9 @@ class World:
             listener=self.events.append,
             hold=self.clock.hold,
             session_variables=self.kept,
-            provider_state=MockState([answering] if isinstance(answering, MockProvider) else []),
+            provider_state=ScriptState(
+                [answering] if isinstance(answering, MockProvider | ReplayProvider) else []
+            ),
         )
 
     def plan(self, text: str, *, file: str = "pipeline.yaml", **options: Any) -> Plan:

@@ -69,9 +69,9 @@ def test_counts_go_on_after_a_checkpoint_of_the_same_file() -> None:
     first = mock({"replies": ["one", "two", "three"]})
     answer(first)
     second = mock({"replies": ["one", "two", "three"]})
-    second.restore(first.answered)
+    second.draws.restore(first.draws.counts())
     assert answer(second).text == "two"
-    second.restore([5, 5])
+    second.draws.restore([5, 5])
     assert answer(second).text == "three"
 
 

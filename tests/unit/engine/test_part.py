@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipex_core.adapters.mock import MockProvider
-from pipex_core.app.wiring import MockState
+from pipex_core.app.wiring import ScriptState
 from pipex_core.engine.part import Before, Done, Finished, Used, run_part
 from pipex_core.engine.records import StepRecord
 from pipex_core.errors import ConfigError
@@ -50,7 +50,7 @@ def counting_world() -> World:
     world = World(mock)
     provider = world.provider._inner
     assert isinstance(provider, MockProvider)
-    return world.with_services(provider_state=MockState([provider]))
+    return world.with_services(provider_state=ScriptState([provider]))
 
 
 def test_steps_in_worlds_of_their_own_leave_the_records_of_one_run() -> None:
