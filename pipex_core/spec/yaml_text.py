@@ -27,6 +27,8 @@ max_nodes: Final = 200_000
 alias_growth: Final = 10  # times that aliases may make a text longer than the file may be
 max_key: Final = 1_000  # characters of a key that is a list or a map; each level doubles its quotes
 
+_old_line_ends: Final = frozenset("\x85\u2028\u2029")
+
 _Yaml: TypeAlias = Any  # events and marks of libyaml and of PyYAML share no type
 
 _Loader: Final[_Yaml] = getattr(
@@ -115,11 +117,25 @@ class _Open:
         return to_text(self.children[-1].value) if len(self.children) % 2 else ""
 
 
+def _stand_ins(text: str) -> dict[int, int]:
+    """Characters that are not in the text, each to the one for which the parser reads it.
+
+    libyaml and PyYAML end a line at U+0085, U+2028 and U+2029, as YAML 1.1 does; in 1.2 they are
+    characters like any other, and JSON has them in its texts.
+    """
+    found = sorted(_old_line_ends.intersection(text))
+    if not found:
+        return {}
+    private = (code for code in range(0xE000, 0xF900) if chr(code) not in text)
+    return dict(zip(private, map(ord, found), strict=False))
+
+
 class _Composer:
     """One pass over the events of a text."""
 
     def __init__(self, text: str, file: str, limit: int, most_characters: int) -> None:
-        self._loader = _Loader(text)
+        self._back = _stand_ins(text)
+        self._loader = _Loader(text.translate({old: new for new, old in self._back.items()}))
         self._text = text
         self._file = file
         self._limit = limit
@@ -179,11 +195,12 @@ class _Composer:
         node.characters = len(event.value)
         node.end = event.end_mark.column
         self._spend(node, event.start_mark)
+        text = event.value.translate(self._back) if self._back else event.value
         if event.style:
-            node.value = event.value
+            node.value = text
             return node
         try:
-            node.value = read_scalar(event.value)
+            node.value = read_scalar(text)
         except ValueError as exc:
             self._problem("yaml_syntax", str(exc), event.start_mark)
         return node

@@ -10,7 +10,7 @@ from pipex_core.spec.model import SourceMap
 max_places: Final = (
     50_000_000  # characters of all paths and texts that are kept; long keys repeat in each
 )
-line_end: Final = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+line_end: Final = re.compile("\r\n|[\r\n]")
 
 
 class Node:

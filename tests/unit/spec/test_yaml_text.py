@@ -298,3 +298,19 @@ def test_an_offset_in_one_of_many_texts_on_a_line_is_counted_in_that_text() -> N
         for index in range(3)
     ]
     assert columns == [6, 19, 26]
+
+
+def test_only_carriage_return_and_line_feed_end_a_line() -> None:
+    # YAML 1.2, section 5.4; in YAML 1.1 the other three were ends of lines as well.
+    text = 'a: "b\x85c\u2028d\u2029e"\nf\u2028: g\u2028h\ni: [\u2029'
+    with pytest.raises(SpecError) as caught:
+        read_yaml(text)
+    assert [(one.line, one.column) for one in caught.value.problems] == [(3, 6)]
+    read = read_yaml(text.rpartition("\n")[0])
+    assert read.value == {"a": "b\x85c\u2028d\u2029e", "f\u2028": "g\u2028h"}
+    assert read.source.places["a"] == (1, 4)
+
+
+def test_a_text_full_of_private_characters_is_read_all_the_same() -> None:
+    text = "".join(map(chr, range(0xE000, 0xF900)))
+    assert read_yaml(f'"{text}\u2028"').value in {f"{text}\u2028", f"{text} ", text}
