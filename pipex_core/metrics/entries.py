@@ -21,7 +21,7 @@ from pipex_core.metrics.catalogue import ALIASES, Alias
 from pipex_core.metrics.contract import Metric, MetricInfo, MetricType, Need
 from pipex_core.metrics.extraction import Extract, read_extract
 from pipex_core.metrics.judge import Judge, judge_words
-from pipex_core.metrics.lookup import complaint_of_place, field_options_of, usual
+from pipex_core.metrics.lookup import field_options_of, usual
 from pipex_core.metrics.options import completed
 from pipex_core.registry import Registry, nearest, similar
 
@@ -264,11 +264,11 @@ class _Reader:
         fields: dict[str, str] = {}
         for word in known:
             place = written.get(word, opts.get(word))
-            complaint = None if place is None else complaint_of_place(place)
-            if complaint is not None:
-                self.problem("bad_option", f"{path}.{word}", f"{word}: {complaint}")
-            elif place is not None:
+            if isinstance(place, str) and place:
                 fields[word] = place
+            elif place is not None:
+                message = f"{word} is the name of a field, got {place!r}"
+                self.problem("bad_option", f"{path}.{word}", message)
         rest = {key: value for key, value in written.items() if key not in known}
         if opts:
             rest["opts"] = {key: value for key, value in opts.items() if key not in known}

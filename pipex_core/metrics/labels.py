@@ -104,12 +104,13 @@ class Accuracy:
         known = set((self._labels or {}).values())
         known |= {score.details["reference"] for _, score in items}
         pairs: Counter[tuple[str, str]] = Counter()
+        # A label may itself be called "invalid"; what is no label is then another class.
+        none = f"({invalid})" if invalid in known else invalid
         for _, score in items:
-            # A label may itself be called "invalid"; only the mark of the score says that it is none.
             given = score.details["predicted"]
             is_known = score.label != invalid and given in known
-            pairs[score.details["reference"], given if is_known else invalid] += 1
-        return Confusion(pairs)
+            pairs[score.details["reference"], given if is_known else none] += 1
+        return Confusion(pairs, last=none)
 
     def _label(self, text: str) -> str | None:
         word = self._plain(text)
@@ -249,11 +250,11 @@ nobody: Final = Class(precision=0.0, recall=0.0, f1=0.0, support=0)
 
 
 class Confusion:
-    """Counts of (reference, prediction); labels are sorted, ``invalid`` stands last."""
+    """Counts of (reference, prediction); labels are sorted, the class of what is no label stands last."""
 
-    def __init__(self, pairs: Counter[tuple[str, str]]) -> None:
+    def __init__(self, pairs: Counter[tuple[str, str]], *, last: str) -> None:
         found = {label for pair in pairs for label in pair}
-        self.labels = sorted(found, key=lambda label: (label == invalid, label))
+        self.labels = sorted(found, key=lambda label: (label == last, label))
         self.total = pairs.total()
         self.right = sum(count for (wanted, given), count in pairs.items() if wanted == given)
         self._pairs = pairs

@@ -10,8 +10,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from pipex_core.errors import ExpressionError
-from pipex_core.expressions.paths import get, parse_path
+from pipex_core.expressions.paths import get
 from pipex_core.expressions.values import exists, to_text
 from pipex_core.jsonvalue import Json
 from pipex_core.metrics.contract import MetricInput, Need
@@ -30,17 +29,6 @@ usual: Final = MappingProxyType({"source_field": "context", "reference_field": "
 def field_options_of(needs: frozenset[Need]) -> tuple[str, ...]:
     """The field options that a metric with these needs has."""
     return tuple(name for name, reads in field_options.items() if needs & reads)
-
-
-def complaint_of_place(place: Json) -> str | None:
-    """Why something written as the name of a place is none."""
-    if not isinstance(place, str) or not place:
-        return f"a field is named by a text, got {place!r}"
-    try:
-        parse_path(place)
-    except ExpressionError as exc:
-        return exc.message
-    return None
 
 
 def looked_up(

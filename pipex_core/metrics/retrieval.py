@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from pipex_core.expressions.paths import get, parse_path
+from pipex_core.expressions.paths import get
 from pipex_core.expressions.values import exists, to_text
 from pipex_core.jsonvalue import Json
 from pipex_core.metrics.contract import (
@@ -50,8 +50,6 @@ class Retrieval:
     )
 
     def __init__(self, *, measure: str = "ndcg", k: int = 5, ids_from: str | None = None) -> None:
-        if ids_from is not None:
-            parse_path(ids_from)
         self._measure = measure
         self._k = k
         self._ids_from = ids_from

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from pipex_core.expressions.paths import get, parse_path
+from pipex_core.expressions.paths import get
 from pipex_core.expressions.values import to_text
 from pipex_core.jsonvalue import Json, equal
 from pipex_core.metrics.contract import (
@@ -128,7 +128,6 @@ class Trajectory:
         self._mode = mode
         self._steps_from = steps_from
         if steps_from is not None:
-            parse_path(steps_from)
             self.info = replace(type(self).info, needs=frozenset({"output"}))
 
     def score(self, item: MetricInput) -> Score:

@@ -41,7 +41,9 @@ def sentence_embedder(model: str) -> Embedder:
     # Looked for first: importing the library takes seconds, and without weights it is of no use.
     folder = model_folder(model)
     from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     loaded = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
 
     def encode(texts: Sequence[str]) -> Sequence[Sequence[float]]:
