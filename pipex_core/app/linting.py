@@ -1,13 +1,15 @@
 """Everything that is wrong or doubtful in a suite on disk, each finding at its place."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipex_core.app import wiring
-from pipex_core.app.files import located, suite_place
+from pipex_core.app.files import located
 from pipex_core.app.suitefiles import check_attachments, read_suite
 from pipex_core.app.suiteplaces import placed
-from pipex_core.app.suites import folder_of, gate_of_suite
+from pipex_core.app.suites import folder_of, gate_of_suite, place_and_version
+from pipex_core.app.suiteversions import load_saved
 from pipex_core.errors import Problem, SpecError
 from pipex_core.evals.gatefile import Gate
 from pipex_core.evals.lint import lint
@@ -17,13 +19,21 @@ from pipex_core.metrics.contract import MetricInfo
 from pipex_core.metrics.entries import resolve_entries
 
 
-def lint_suite(path: str | Path) -> Sequence[Problem]:
+def lint_suite(path: str | Path, version: str = "latest") -> Sequence[Problem]:
     """What is wrong or doubtful in a suite, by place; a file that cannot be read shows its errors only.
 
+    Args:
+        path: As for ``load_suite``.
+        version: Likewise; of a saved version the findings have no lines.
+
     Raises:
-        ConfigError: ``unknown_suite``.
+        ConfigError: ``unknown_suite`` or ``unknown_version``.
     """
-    place = suite_place(path)
+    place, wanted = place_and_version(path, version)
+    if wanted != "latest":
+        suite = replace(load_saved(place, wanted), location="")
+        found = lint(suite, metrics=_metrics(suite, []), gate=None)
+        return [replace(problem, file=f"{place}@{wanted}") for problem in found]
     try:
         suite = read_suite(place)
     except SpecError as exc:

@@ -39,12 +39,25 @@ def load_suite(
         ConfigError: ``unknown_suite`` or ``unknown_version``, with those that exist.
         StoreError: ``suite_tampered``, a saved version is not what was saved.
     """
-    place, wanted = _place_and_version(path, version)
+    place, wanted = place_and_version(path, version)
     if wanted != "latest":
         return load_saved(place, wanted, store=store)
     suite = read_suite(place)
     check_attachments(suite, folder_of(place))
     return suite
+
+
+def place_and_version(path: str | Path, version: str) -> tuple[Path, str]:
+    """Where a suite lies, and the version that stands behind ``@`` unless one is asked for.
+
+    Raises:
+        ConfigError: ``unknown_suite``.
+    """
+    word = str(path)
+    name, mark, behind = word.partition("@")
+    if version == "latest" and mark and name and behind and not Path(word).exists():
+        return suite_place(name), behind
+    return suite_place(path), version
 
 
 def folder_of(place: Path) -> Path:
@@ -183,12 +196,3 @@ def _gate_in(file: str | Path, data: Json, *, within: str) -> Gate:
         return gate_of(data)
     except SpecError as exc:
         raise SpecError(located(exc.problems, file, within=within)) from exc
-
-
-def _place_and_version(path: str | Path, version: str) -> tuple[Path, str]:
-    """Where a suite lies, and the version that stands behind ``@`` unless one is asked for."""
-    word = str(path)
-    name, mark, behind = word.partition("@")
-    if version == "latest" and mark and name and behind and not Path(word).exists():
-        return suite_place(name), behind
-    return suite_place(path), version

@@ -139,13 +139,16 @@ def show(path: str, *, version: str, as_json: bool) -> int:
 
 @click.command()
 @click.argument("path", metavar="PATH")
+@click.option(
+    "--version", metavar="V", default="latest", show_default=True, help="A saved version."
+)
 @click.option("--strict", is_flag=True, help="Exit 1 when there are warnings.")
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON object.")
-def lint(path: str, *, strict: bool, as_json: bool) -> int:
+def lint(path: str, *, version: str, strict: bool, as_json: bool) -> int:
     """Find what is wrong or doubtful in the suite at PATH; nothing is called."""
     from pipex_core.app.linting import lint_suite
 
-    problems = lint_suite(path)
+    problems = lint_suite(path, version)
     counts = Counter(problem.code for problem in problems)
     bad = any(problem.severity == "error" for problem in problems)
     document = {

@@ -14,7 +14,7 @@ from pipex_core.errors import ConfigError, Problem
 from pipex_core.evals.suite import Case, Suite
 from pipex_core.evals.suiteshape import case_data, case_fields
 from pipex_core.expressions.evaluate import evaluate
-from pipex_core.expressions.reading import checked
+from pipex_core.expressions.reading import checked, read_expression
 from pipex_core.expressions.values import to_text, truth
 from pipex_core.jsonvalue import Json, equal
 from pipex_core.registry import nearest
@@ -53,7 +53,8 @@ def filter_cases(
         suite: Any suite.
         fields: Field or path such as ``metadata.topic`` to a value, or to a list of which any may
             match; a list field matches when it shares an element.
-        where: Expression over the fields of a case.
+        where: Expression over the fields of a case; ``category`` and ``difficulty`` are those of its
+            metadata.
 
     Raises:
         ConfigError: ``unknown_field``, no case can have it.
@@ -62,6 +63,7 @@ def filter_cases(
     tests = [_field_test(suite, name, wanted) for name, wanted in (fields or {}).items()]
     if where is not None:
         checked(where)
+        _require_known_names(where)
         tests.append(lambda case: truth(evaluate(where, _scope(case))))
     kept = tuple(case for case in suite.cases if all(test(case) for test in tests))
     return replace(suite, cases=kept)
@@ -221,9 +223,22 @@ def _field_test(suite: Suite, name: str, wanted: Json) -> Callable[[Case], bool]
     return test
 
 
+def _require_known_names(where: str) -> None:
+    """Refuse an expression with a name that no case has: it would match nothing, or everything."""
+    names = ("case", *case_fields, *aliases)
+    for use in read_expression(where).references:
+        unknown = use.root not in names and use.root != "@" and not use.root.startswith("x-")
+        if unknown and not use.in_item:
+            near = nearest(use.root, names)
+            hint = f"; did you mean {near!r}?" if near else f"; a case has {', '.join(case_fields)}"
+            message = f"where: no case has the field {use.root!r}{hint}"
+            raise ConfigError(message, code="unknown_field")
+
+
 def _scope(case: Case) -> Mapping[str, Json]:
     fields = {**dict.fromkeys(case_fields), **_defaults, **case_data(case)}
-    return {"case": fields, **fields}
+    short = {name: case.metadata[name] for name in aliases if name in case.metadata}
+    return {"case": fields, **short, **fields}
 
 
 def _place(case: Case, seed: int) -> str:

@@ -75,7 +75,14 @@ def read_file(text: Text) -> Suite:
     if problems:
         raise SpecError(problems)
     head, data, at = _split(document)
+    twice = "test_cases" in head if isinstance(head, Mapping) else False
+    if twice:
+        head = {key: value for key, value in head.items() if key != "test_cases"}
     fields, findings = read_suite_fields(head, default_id=name.stem)
+    if twice:
+        message = "the cases stand under cases already; test_cases is another name for it"
+        both = Finding(code="conflicting_fields", message=message, path="test_cases")
+        findings = (*findings, both)
     cases, more = _cases_of_list(data, at, could_be_large=len(text.text) > max_case_bytes)
     problems += _placed((*findings, *more), source, text.file)
     return _suite(fields, cases, location=text.file, problems=problems)

@@ -225,6 +225,8 @@ def _moment(value: Json) -> str:
 
 
 def _version(value: Json) -> str:
+    if isinstance(value, float):
+        raise Wrong(f'a label with a point stands in quotes: "{value:g}"')
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise Wrong(f"text or a whole number is needed, not {a_kind(value)}")
     return str(value)
@@ -238,6 +240,47 @@ def _gate(value: Json) -> Json:
 
 def _defaults(value: Json) -> Shaped:
     return read_map(mapping(value), _defaults_readers, path="defaults", required=())
+
+
+def _limits(value: Json) -> Mapping[str, Json]:
+    """The budget of a run."""
+    limits = mapping(value)
+    for key, limit in limits.items():
+        if key not in _budget_readers and not key.startswith("x-"):
+            near = nearest(key, _budget_readers)
+            raise Wrong(f"unknown field {key!r}", "unknown_field", f".{key}", near)
+        _inside(_budget_readers.get(key, _anything), limit, f".{key}")
+    return limits
+
+
+def _baseline_results(value: Json) -> Mapping[str, Json]:
+    """Means of another tool or an earlier time: ``{version, date, metrics: {name: mean or map}}``."""
+    results = mapping(value)
+    metrics = results.get("metrics")
+    if not isinstance(metrics, Mapping):
+        raise Wrong(f"a map of metrics is needed, not {a_kind(metrics)}", at=".metrics")
+    for name, known in metrics.items():
+        at = f".metrics.{name}"
+        if not isinstance(known, Mapping):
+            _inside(number(), known, at)
+            continue
+        for key, reader in _mean_readers.items():
+            if key in known:
+                _inside(reader, known[key], f"{at}.{key}")
+        if "mean" not in known:
+            raise Wrong("a metric needs a mean", at=at)
+    return results
+
+
+def _inside(reader: Reader, value: Json, at: str) -> None:
+    try:
+        reader(value)
+    except Wrong as wrong:
+        raise Wrong(wrong.message, wrong.code, at + wrong.at, wrong.suggestion) from None
+
+
+def _anything(value: Json) -> Json:
+    return value
 
 
 def _plain(value: Json) -> Json:
@@ -256,6 +299,17 @@ def _listed(value: Json) -> Json:
 
 
 _positive: Final = number(above=0)
+_budget_readers: Final[Mapping[str, Reader]] = {
+    "max_cost_usd": optional(number(0)),
+    "max_tokens": optional(whole(0)),
+    "max_calls": optional(whole(0)),
+    "on_exceed": optional(text_of),
+}
+_mean_readers: Final[Mapping[str, Reader]] = {
+    "mean": number(),
+    "std_dev": optional(number(0)),
+    "n": optional(whole(0)),
+}
 _texts: Final = list_of(text_of)
 
 # In the order of the format's table: this is the order of keys in a saved case.
@@ -312,11 +366,11 @@ _suite_readers: Final[Mapping[str, Reader]] = {
     "judges": optional(mapping),
     "hash_metadata": optional(_texts),
     "privacy": optional(one_of(("keep", "redact", "hash", "drop"))),
-    "budget": optional(mapping),
+    "budget": optional(_limits),
     "allow_fallback": optional(flag),
     "subject_field": optional(text_of),
     "batch": optional(flag),
-    "baseline_results": optional(mapping),
+    "baseline_results": optional(_baseline_results),
 }
 _kept_suite_fields: Final = tuple(
     name for name in _suite_readers if name not in ("schema", *_named_suite_fields, "defaults")

@@ -26,7 +26,9 @@ def test_a_directory_with_problems_in_both_files() -> None:
     assert said(caught.value) == (folder / "directory.expected").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["suite.json", "twice.yaml"])
+@pytest.mark.parametrize(
+    "name", ["suite.json", "twice.yaml", "fields.yaml", "budget.yaml", "tests.yaml"]
+)
 def test_a_file_with_problems(name: str) -> None:
     with pytest.raises(SpecError) as caught:
         read_file(text(name))

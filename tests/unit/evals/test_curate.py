@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 
 from pipex_core.errors import ConfigError, ExpressionError
-from pipex_core.evals.curate import filter_cases, freeze, largest_remainders, quarantine, sample
+from pipex_core.evals.curate import (
+    accept,
+    filter_cases,
+    freeze,
+    is_unverified,
+    largest_remainders,
+    quarantine,
+    sample,
+    strata_of,
+    unexplained,
+)
 from pipex_core.evals.suite import Case, Suite
 
 suite = Suite(
@@ -181,3 +191,67 @@ def test_a_quarantine_needs_a_case_and_a_reason(wanted: Any, reason: str, code: 
 def test_an_unknown_case_is_shown_with_the_nearest_one() -> None:
     with pytest.raises(ConfigError, match="did you mean 'c1'"):
         freeze(many(12), ["c1l"])
+
+
+def test_an_expression_with_a_name_that_no_case_has_is_an_error() -> None:
+    with pytest.raises(
+        ConfigError, match="no case has the field 'metdata'; did you mean 'meta"
+    ) as caught:
+        filter_cases(suite, where="metdata.topic == 'x'")
+    assert caught.value.code == "unknown_field"
+    with pytest.raises(ConfigError, match="'zzz'; a case has id, name, input"):
+        filter_cases(suite, where="id == 'a' or zzz")
+
+
+def test_category_and_difficulty_are_those_of_the_metadata_in_expressions_too() -> None:
+    cases = tuple(
+        Case(id=name, input=name, metadata={"category": name, "difficulty": n})
+        for n, name in enumerate("ab")
+    )
+    found = filter_cases(Suite(id="s", cases=cases), where="category == 'b' and difficulty > 0")
+    assert ids(found) == "b"
+
+
+def test_items_of_lists_are_named_freely_in_expressions() -> None:
+    cases = (
+        Case(id="a", input="x", metadata={"pages": [{"n": 1}, {"n": 3}]}),
+        Case(id="b", input="y", metadata={"pages": [{"n": 1}]}),
+    )
+    found = filter_cases(Suite(id="s", cases=cases), where="any(metadata.pages, 'n > 2')")
+    assert ids(found) == "a"
+
+
+def test_accepting_marks_unverified_references_only() -> None:
+    cases = (
+        Case(id="a", input="1", source={"reference": "log", "line": 3}),
+        Case(id="b", input="2", source={"reference": "synthetic"}),
+        Case(id="c", input="3", source={"format": "csv"}),
+        Case(id="d", input="4"),
+    )
+    whole = Suite(id="s", cases=cases)
+    assert [is_unverified(case) for case in cases] == [True, True, False, False]
+    accepted = accept(whole).cases
+    assert [case.source for case in accepted] == [
+        {"reference": "accepted", "line": 3}, {"reference": "accepted"}, {"format": "csv"}, None,
+    ]  # fmt: skip
+    assert [is_unverified(case) for case in accept(whole, ["b", "d"]).cases] == [True, *[False] * 3]
+    with pytest.raises(ConfigError) as caught:
+        accept(whole, ["z"])
+    assert caught.value.code == "unknown_case"
+
+
+def test_a_quarantine_is_explained_by_a_text() -> None:
+    cases = [
+        Case(id="a", input="1", status="quarantined"),
+        Case(id="b", input="2", status="quarantined", metadata={"quarantine": " "}),
+        Case(id="c", input="3", status="quarantined", metadata={"quarantine": "wrong source"}),
+        Case(id="d", input="4"),
+    ]
+    assert [case.id for case in unexplained(Suite(id="s", cases=cases))] == ["a", "b"]
+
+
+def test_strata_are_the_cases_of_every_value() -> None:
+    found = strata_of(many(5), "split")
+    assert {name: [case.id for case in cases] for name, cases in found.items()} == {
+        "dev": ["c1", "c2", "c3"], "test": ["c0", "c4"],
+    }  # fmt: skip
