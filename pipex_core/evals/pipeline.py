@@ -45,6 +45,7 @@ class PipelineTarget:
         options: Further options of the run by name.
         files: Path to SHA-256 of each file that prompts name; None for one that cannot be read.
         accept_degraded: Whether an answer of a fallback counts as one.
+        allow_fallback: Whether another model may stand in for one that was given up, and its answer counts.
         provider: Which providers answer: ``live``, ``mock``, ``replay``.
     """
 
@@ -56,6 +57,7 @@ class PipelineTarget:
     options: Mapping[str, Json] = field(default_factory=dict)
     files: Mapping[str, str | None] = field(default_factory=dict)
     accept_degraded: bool = False
+    allow_fallback: bool = False
     provider: str = "mock"
     name: str | None = None
     kind: Literal["pipeline"] = "pipeline"
@@ -93,6 +95,7 @@ class PipelineTarget:
             "files": dict(self.files),
             "accept_degraded": self.accept_degraded,
             "provider": self.provider,
+            **({"allow_fallback": True} if self.allow_fallback else {}),
         }
 
     @property
@@ -207,7 +210,7 @@ async def ask_pipeline(
         target.plan,
         target.inputs_of(case),
         services=services,
-        options=RunOptions(values=options),
+        options=RunOptions(values=options, may_fall_back=target.allow_fallback),
         ledger=own,
         journal=around.journal,
         unit_prefix=f"{unit}/",
@@ -240,8 +243,8 @@ def answer_of_run(target: PipelineTarget, result: RunResult) -> Answer:
     }
     if result.error is not None:
         return _failed(result, result.error, took)
-    degraded = next((name for name, one in result.steps.items() if one.degraded), None)
-    if degraded is not None and not target.accept_degraded:
+    degraded = next((n for n, one in result.steps.items() if _is_substitute(target, one)), None)
+    if degraded is not None:
         message = f"step {degraded!r} gave the answer of its fallback"
         return Answer(
             status="target_error",
@@ -275,6 +278,13 @@ def _failed(result: RunResult, error: RunError, took: Mapping[str, Json]) -> Ans
     record = result.steps.get(error.step or "")
     text = (record.text if record else None) or ""
     return replace(answer, text=text, finish_reason="content_filter")
+
+
+def _is_substitute(target: PipelineTarget, record: StepRecord) -> bool:
+    """Whether what a step gave is no answer of what is evaluated, and nobody asked for such ones."""
+    if not record.degraded or target.accept_degraded:
+        return False
+    return not (target.allow_fallback and "fallback_from" in record.metadata)
 
 
 def _is_cut(target: PipelineTarget, result: RunResult) -> bool:

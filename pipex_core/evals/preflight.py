@@ -133,7 +133,7 @@ def prepare(
         suite=suite,
         cases=in_issue_order(cases, seed=request.seed, fair=limited),
         hashes=known,
-        target=_bound(request.target, options),
+        target=_bound(request.target, options, suite),
         metrics=entries,
         case_metrics=case_metrics,
         repeats=repeats,
@@ -303,10 +303,14 @@ def _flat(case_metrics: Mapping[str, Sequence[Entry]]) -> list[Entry]:
     return [entry for entries in case_metrics.values() for entry in entries]
 
 
-def _bound(target: Target, options: RunOptions) -> Target:
-    """The target with those options of the run that decide what its answer is."""
+def _bound(target: Target, options: RunOptions, suite: Suite) -> Target:
+    """The target with what the run and the suite say of answers that others gave in its place."""
     if isinstance(target, PipelineTarget):
-        return replace(target, accept_degraded=options.accept_degraded)
+        return replace(
+            target,
+            accept_degraded=options.accept_degraded,
+            allow_fallback=suite.extra.get("allow_fallback") is True,
+        )
     return target
 
 
