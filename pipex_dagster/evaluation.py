@@ -6,7 +6,7 @@ that it repeats, and publishes under the same id.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import dagster as dg
@@ -19,10 +19,13 @@ from pipex_core.engine.journal import open_journal
 from pipex_core.errors import ConfigError, StepError, StoreError
 from pipex_core.evals.answers import Answer
 from pipex_core.evals.carry import CarryIndex
-from pipex_core.evals.job import EvalJob
+from pipex_core.evals.job import EvalJob, capped
 from pipex_core.evals.judged import Judged
-from pipex_core.evals.judgement import Judgement, summarise
+from pipex_core.evals.judgefile import Bench
+from pipex_core.evals.judgement import Judgement, scores_without_secrets, summarise
+from pipex_core.evals.jury import hear
 from pipex_core.evals.resuming import check_resume, header_of
+from pipex_core.evals.rulings import Rulings, no_rulings, rulings_in
 from pipex_core.evals.runner import EvalRun, respond, watch
 from pipex_core.evals.scoring import score
 from pipex_core.evals.table import joined, response_batch
@@ -73,6 +76,10 @@ class At:
     def redact(self) -> Callable[[str], str]:
         """Takes secrets out of what is kept."""
         return Redactor(secrets=self.pipex.settings.secrets()).text
+
+    def bench(self) -> Bench:
+        """What judges are read with: the project's own provider asks them, whoever the target is."""
+        return self.pipex.desk().bench({})
 
     @property
     def origin(self) -> Mapping[str, Json]:
@@ -147,6 +154,20 @@ async def ask(job: EvalJob, desk: Desk, *, carry: CarryIndex) -> Asked:
     return Asked(table=found.table, calls=watching.progress.calls, resumed=resumed)
 
 
+async def scored(job: EvalJob, at: At, responses: pa.Table, *, carried: CarryIndex) -> pa.Table:
+    """The scores of the responses, without secrets; judges are asked where metrics need them."""
+    rulings: Rulings = no_rulings
+    if job.judged:
+        desk = at.pipex.desk()
+        job = replace(job, options=capped(job.options, at.pipex.settings.max_cost_usd))
+        try:
+            rulings = await hear(job, desk.services, responses, carried=carried.scores)
+        finally:
+            await desk.aclose()
+    table = score(job, responses, carried=carried.scores, rulings=rulings)
+    return scores_without_secrets(table, at.redact)
+
+
 def known_answers(desk: Desk, suite_id: str, own: pa.Table | None) -> CarryIndex:
     """Answers that need no call: those of the partition itself, then of published runs, newest first."""
     left_out: list[str] = []
@@ -177,7 +198,11 @@ def judged_today(
     carried = CarryIndex(scores=[scores])
     return Rows(
         responses=_with_origin(known, "cache", job.run_id),
-        scores=_with_origin(score(job, known, carried=carried.scores), "carried", job.run_id),
+        scores=_with_origin(
+            score(job, known, carried=carried.scores, rulings=rulings_in(scores)),
+            "carried",
+            job.run_id,
+        ),
     )
 
 

@@ -1,11 +1,13 @@
 """A suite and who is evaluated on it, as their files are; what that makes of the code version of each layer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipex_core.app.judges import worded_bench
 from pipex_core.app.pipelines import load_pipeline
 from pipex_core.app.project import ModelEntry, Project
+from pipex_core.app.settings import read_settings
 from pipex_core.app.suites import gate_of_suite, load_suite
 from pipex_core.app.targets import file_digests
 from pipex_core.app.wiring import metrics
@@ -13,6 +15,7 @@ from pipex_core.errors import ConfigError
 from pipex_core.evals.gatefile import Gate, paired_kinds
 from pipex_core.evals.job import EvalJob, RunOptions, capped
 from pipex_core.evals.judged import Judged
+from pipex_core.evals.judgefile import Bench
 from pipex_core.evals.preflight import Request, prepare
 from pipex_core.evals.suite import Suite
 from pipex_core.evals.target import PromptTarget, Target
@@ -170,10 +173,12 @@ def job_of(  # noqa: PLR0913 - what a request has, all named
     options: RunOptions | None = None,
     origin: Mapping[str, Json] | None = None,
     max_cost_usd: float | None = None,
+    bench: Callable[[], Bench] | None = None,
 ) -> EvalJob:
     """The job of evaluating a target on a suite with the metrics that the suite names.
 
-    ``max_cost_usd`` is the operator's cap on the money of one run.
+    ``max_cost_usd`` is the operator's cap on the money of one run. ``bench`` makes what judges are read
+    with; without it only their words count, and nobody can be asked.
     """
     request = Request(
         run_id=run_id,
@@ -184,5 +189,7 @@ def job_of(  # noqa: PLR0913 - what a request has, all named
         options=options or RunOptions(),
         origin=origin or {},
     )
-    job = prepare(request, registry=metrics())
+    job = prepare(
+        request, registry=metrics(), bench=bench or (lambda: worded_bench(read_settings()))
+    )
     return replace(job, options=capped(job.options, max_cost_usd))

@@ -25,12 +25,10 @@ from pipex_core.evals.judgement import (
     comparison_table,
     decide,
     judged_of,
-    scores_without_secrets,
     summarise,
 )
 from pipex_core.evals.manifest import Circumstances
 from pipex_core.evals.runner import EvalRun, place_of_job, publish_run
-from pipex_core.evals.scoring import score
 from pipex_core.evals.suite import Suite, suite_digest
 from pipex_core.evals.table import row_digest
 from pipex_core.evals.verdict import sentence
@@ -44,6 +42,7 @@ from pipex_dagster.evaluation import (
     ask,
     judged_today,
     known_answers,
+    scored,
     write_report,
 )
 from pipex_dagster.presentation import (
@@ -216,7 +215,7 @@ class _Assets:
         responses = annotated(job, at.required(self._key("responses")), redact=at.redact)
         own = at.stored(self._key("scores"))
         known = CarryIndex(scores=[own] if own is not None else [])
-        table = scores_without_secrets(score(job, responses, carried=known.scores), at.redact)
+        table = asyncio.run(scored(job, at, responses, carried=known))
         found = summarise(job, responses, table).summary
         carried = pc.sum(table["carried"]).as_py() or 0
         worst = worst_cases(responses, table, job.metrics[0].name)
@@ -248,6 +247,7 @@ class _Assets:
             gate=self._files.gate_for(at.target),
             baseline=self._baseline(at, suite),
             origin=at.origin,
+            bench=at.bench,
         )
         rows = self._rows(at, job)
         run = _published(job, rows, decide(job, rows.judgement(job)), at=at, desk=desk)
@@ -288,7 +288,8 @@ class _Assets:
 
     def _judging(self, at: At) -> EvalJob:
         """The job as far as judging stored rows needs it: whoever answered plays no part."""
-        return job_of(self._asked_suite(at), nobody, run_id=at.run_id, gate=self._files.gate)
+        suite, gate = self._asked_suite(at), self._files.gate
+        return job_of(suite, nobody, run_id=at.run_id, gate=gate, bench=at.bench)
 
     def _rows(self, at: At, job: EvalJob) -> Rows:
         responses = at.required(self._key("responses"))
@@ -306,7 +307,8 @@ class _Assets:
         if responses is None or scores is None:
             return None
         end = end_in(at.tables.stored(self._key("verdict"), partition))
-        job = job_of(suite, nobody, run_id=end.get("run_id", champion.name))
+        run_id = end.get("run_id", champion.name)
+        job = job_of(suite, nobody, run_id=run_id, bench=at.bench)
         rows = judged_today(job, responses, scores, redact=at.redact)
         return judged_of(rows.judgement(job))
 

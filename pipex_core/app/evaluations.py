@@ -80,7 +80,7 @@ class Desk:
             load_suite=load_suite,
             read_target=self.read_target,
             baseline=self.stored_baseline,
-            bench=self.bench({}),
+            bench=lambda: self.bench({}),
             carry=lambda suite_id: self.archive.carry(suite=suite_id),
             environment=self.environment,
             max_cost_usd=self.settings.max_cost_usd,
@@ -137,7 +137,7 @@ class Desk:
         )
         known = wiring.metrics(folder_of(Path(suite.location)), allow_code=request.allow_code)
         try:
-            job = prepare(wanted, registry=known, bench=self.bench(request.judges))
+            job = prepare(wanted, registry=known, bench=lambda: self.bench(request.judges))
         except SpecError as exc:
             raise SpecError(_of_the_suite(exc.problems, suite, request)) from exc
         job = replace(job, options=capped(job.options, cap))

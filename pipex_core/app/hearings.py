@@ -243,7 +243,7 @@ def _job(desk: Desk, summons: Summons) -> EvalJob:
             options=summons.options,
         ),
         registry=wiring.metrics(),
-        bench=desk.bench(summons.judges),
+        bench=lambda: desk.bench(summons.judges),
     )
     if not job.judged:
         raise ConfigError(

@@ -126,6 +126,15 @@ def bench_of(
     )
 
 
+def worded_bench(settings: Settings) -> Bench:
+    """What judges are read with where nobody is asked: their words count, whoever would answer."""
+    return Bench(
+        vendor_of=vendor_of,
+        adapters=dict.fromkeys((*wiring.vendors, "mock"), 0),
+        default_model=settings.judge_model or settings.claude_model or settings.gemini_model,
+    )
+
+
 def load_judges(path: str) -> Mapping[str, Json]:
     """The judges of a file, by name: ``judges: {name: {...}}``, or one judge, who is the default.
 

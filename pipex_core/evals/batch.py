@@ -39,7 +39,7 @@ class BatchEvaluation:
         read_target: The target that a map describes, for a suite.
         baseline: What a gate names as its baseline, for a suite; None when there is none.
         carry: Rows of earlier runs of a suite.
-        bench: What judges are read with.
+        bench: Makes what judges are read with.
         max_cost_usd: The operator's cap on the money of one evaluation, or None.
     """
 
@@ -52,7 +52,7 @@ class BatchEvaluation:
     baseline: Callable[[str, str], Baseline | None] = lambda _suite, _name: None
     carry: Callable[[str], CarryIndex] = lambda _suite: CarryIndex()
     environment: Environment = unknown_environment
-    bench: Bench | None = None
+    bench: Callable[[], Bench] | None = None
     max_cost_usd: float | None = None
 
     async def __call__(self, request: BatchRequest) -> BatchResult:

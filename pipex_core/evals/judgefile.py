@@ -131,6 +131,11 @@ def seat(
     return Seated(entries=found, problems=problems, warnings=list(warnings))
 
 
+def is_judged(entry: Entry) -> bool:
+    """Does the entry need a judge?"""
+    return isinstance(entry.metric, JudgeMetric)
+
+
 def judge_from(
     name: str, data: Json, bench: Bench, *, where: str, problems: list[Problem]
 ) -> Judge | None:

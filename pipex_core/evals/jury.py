@@ -21,7 +21,7 @@ from pipex_core.evals.callrows import NotedCalls, judge_prefix
 from pipex_core.evals.items import item_of
 from pipex_core.evals.job import EvalJob
 from pipex_core.evals.progress import Progress
-from pipex_core.evals.rulings import Ruling
+from pipex_core.evals.rulings import Ruling, Rulings, no_rulings
 from pipex_core.evals.scorekeys import key_of_score, with_other
 from pipex_core.jsonvalue import Json
 from pipex_core.llm.cost import Amount, Ledger
@@ -31,7 +31,7 @@ from pipex_core.metrics.contract import MetricInput, Unscored
 from pipex_core.metrics.entries import Entry
 from pipex_core.metrics.judge import Judge, JudgeMetric
 from pipex_core.metrics.scoring import seen_by
-from pipex_core.telemetry import EventSink
+from pipex_core.telemetry import EventSink, RunEvents
 
 responses_per_read: Final = 500
 
@@ -194,6 +194,24 @@ class Jury:
         providers = self.services.client.providers
         known = [providers.get(member.provider) for member in judge.members]
         return any(one is not None and one.billable for one in known)
+
+
+async def hear(
+    job: EvalJob, services: Services, responses: pa.Table, *, carried: Stored | None = None
+) -> Rulings:
+    """What the judges of a job say of its responses, without a journal; asks nobody where none is needed.
+
+    Args:
+        job: Any job.
+        services: Client, clock and settings.
+        responses: Rows of the job.
+        carried: Stored rows by score key; what they hold is not asked for.
+    """
+    if not job.judged:
+        return no_rulings
+    events = RunEvents(run_id=job.run_id, clock=services.clock, listener=services.listener)
+    jury = Jury(job=job, services=services, ledger=Ledger(job.options.budget), sink=events)
+    return (await jury.hear(responses, carried=carried)).get
 
 
 def matter_of(entry: Entry, item: MetricInput, *, key: str, where: str) -> Matter | None:

@@ -14,7 +14,7 @@ from pipex_core.evals.demand import demanded
 from pipex_core.evals.gatefile import Gate, paired_kinds
 from pipex_core.evals.job import EvalJob, RunOptions, facts_of, in_issue_order
 from pipex_core.evals.judged import Baseline, Judged
-from pipex_core.evals.judgefile import Bench, seat
+from pipex_core.evals.judgefile import Bench, is_judged, seat
 from pipex_core.evals.pairs import comparable
 from pipex_core.evals.pipeline import PipelineTarget
 from pipex_core.evals.recorded import RecordedTarget
@@ -93,14 +93,17 @@ class DryRun:
 
 
 def prepare(
-    request: Request, *, registry: Registry[MetricType], bench: Bench | None = None
+    request: Request,
+    *,
+    registry: Registry[MetricType],
+    bench: Callable[[], Bench] | None = None,
 ) -> EvalJob:
     """The job, when nothing is wrong with the request.
 
     Args:
         request: Any request.
         registry: Names of metrics.
-        bench: What judges are read with; without one a metric that needs a judge is ``no_judge``.
+        bench: Makes what judges are read with, once a metric needs one; without it that is ``no_judge``.
 
     Raises:
         SpecError: All problems of metrics, gate and target at once.
@@ -240,10 +243,14 @@ class _Seating:
     """
 
     def __init__(
-        self, registry: Registry[MetricType], bench: Bench | None, request: Request
+        self,
+        registry: Registry[MetricType],
+        bench: Callable[[], Bench] | None,
+        request: Request,
     ) -> None:
         self._registry = registry
-        self._bench = bench
+        self._make = bench
+        self._bench: Bench | None = None
         self._judges = request.suite.extra.get("judges")
         self._targets = [request.target.model_id]
         self.warnings: dict[tuple[str, str], None] = {}
@@ -257,6 +264,8 @@ class _Seating:
         except SpecError as exc:
             problems += exc.problems
             return ()
+        if self._bench is None and self._make is not None and any(map(is_judged, found)):
+            self._bench = self._make()
         seated = seat(found, self._bench, judges=self._judges, targets=self._targets)
         problems += seated.problems
         self.warnings |= dict.fromkeys(seated.warnings)
