@@ -16,6 +16,11 @@ Envelope = Mapping[str, Json]
 envelope_schema = "pipex.envelope/1"
 
 
+def is_envelope(value: Json) -> bool:
+    """Whether an op may hand this on."""
+    return isinstance(value, Mapping) and value.get("schema") == envelope_schema
+
+
 def envelope(before: Sequence[Finished], own: Finished, *, provider_state: Json) -> Envelope:
     """What an op hands to those that follow it.
 

@@ -16,12 +16,18 @@ from pipex_core.engine.inside import opened
 from pipex_core.jsonvalue import digest
 from pipex_core.spec.model import InputSpec
 from pipex_core.spec.plan import Plan, PlanStep
+from pipex_dagster.envelopes import is_envelope
 from pipex_dagster.resources import core_key, records_key
 from pipex_dagster.stepcards import step_text
 from pipex_dagster.stepping import Book, executed_step, run_outputs
 from pipex_dagster.translator import job_name, op_name, slug, slugs
 
 before_key = "before"
+records_type = dg.DagsterType(
+    type_check_fn=lambda _, value: is_envelope(value),
+    name="PipexRecords",
+    description="The records of the steps up to here, as JSON.",
+)
 
 
 def _map(fields: Mapping[str, dg.Field] | None = None) -> dg.Permissive:
@@ -192,9 +198,12 @@ def _op(
         compute_fn=work,
         name=name,
         description=description,
-        # The first steps of a pipeline that is nested in a first step follow nothing.
-        ins={key: dg.In(default_value=None) if key == before_key else dg.In() for key in ins},
-        outs={"result": dg.Out(io_manager_key=records_key)},
+        # What stands before a nested pipeline may be several ops, or none, which only any type allows.
+        ins={
+            key: dg.In(default_value=None) if key == before_key else dg.In(records_type)
+            for key in ins
+        },
+        outs={"result": dg.Out(records_type, io_manager_key=records_key)},
         config_schema=_map(),
         required_resource_keys={core_key},
         tags=None if step is None else {"pipex/step_type": step.type},

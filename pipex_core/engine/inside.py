@@ -194,7 +194,9 @@ def _with_records(
     """An execution whose nested pipeline has run already: with these records, or into an error."""
 
     async def run_known(child: Execution, view: View, prefix: str) -> Ran:
-        del child, prefix
+        del prefix
+        for record in records:
+            child.told(record)
         if error is not None:
             raise error
         return Ran(

@@ -252,10 +252,14 @@ def units_of(journals: JournalStore, scopes: Iterable[str]) -> dict[str, Any]:
     return found
 
 
+# Durations alone may depend on timing, and on the jitter of retries; frames say how the code was reached.
+of_the_door = {"duration_ms", "frames"}
+
+
 def timeless(value: Any) -> Any:
-    """A value without durations: they alone may depend on timing, and on the jitter of retries."""
+    """A value without what may differ between two runs."""
     if isinstance(value, dict):
-        return {key: timeless(inner) for key, inner in value.items() if key != "duration_ms"}
+        return {key: timeless(inner) for key, inner in value.items() if key not in of_the_door}
     return [timeless(inner) for inner in value] if isinstance(value, list) else value
 
 
