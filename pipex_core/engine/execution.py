@@ -251,8 +251,8 @@ class Execution:
         return step_options(step, found.values)
 
     def unit(self, path: str) -> Unit:
-        """What the journal knew of a step when the run was opened; an empty one when nothing."""
-        return self.journal.state.unit(self.unit_prefix + path)
+        """What the journal knows of a step now; an empty one when nothing."""
+        return self.journal.state.unit(self.unit_prefix + path).copy()
 
     def warn(self, code: str, message: str, *, step: str | None) -> None:
         """Add a warning of a step to the run, and to its journal for a process that goes on."""

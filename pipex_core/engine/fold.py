@@ -3,11 +3,12 @@
 A call with a durable ``done`` is answered; one that was begun in an earlier process and has no end is in
 doubt: it counts as spent, because it may have been billed, and may be sent again. A unit that ended
 well is finished; one that failed starts over without its own answers (they are what failed), while
-finished units inside it stay finished.
+finished units inside it stay finished. The process that writes the records knows the same of the units
+inside of what it tries again, so a second try is as cheap as a resume.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from pipex_core.engine.frames import Record
@@ -17,6 +18,7 @@ from pipex_core.jsonvalue import Json
 from pipex_core.llm.draws import Drawn
 
 journal_schema: Final = "pipex.journal/1"
+transaction_records: Final = ("txn_begin", "txn_commit", "txn_abort", "undo_done", "undo_failed")
 passed_over: Final = frozenset(
     {"checkpoint", "fence", "note", "seal", "rollback", "txn_undo"}
     | {"batch_intent", "batch_created", "batch_closed"}
@@ -65,6 +67,12 @@ class Unit:
     tools: dict[tuple[int, str], ToolTry] = field(default_factory=dict)
     warnings: list[Mapping[str, Json]] = field(default_factory=list)
 
+    def copy(self) -> "Unit":
+        """The same, as it stands now."""
+        return replace(
+            self, answers=dict(self.answers), tries=dict(self.tries), tools=dict(self.tools)
+        )
+
     def forget_answers(self) -> None:
         """Start over: what was answered, begun and carried out is not asked for again."""
         self.answers, self.tries, self.tools = {}, {}, {}
@@ -93,6 +101,7 @@ class RunState:
         provider: Of a journal of before ``drawn``: what the providers had counted; else None.
         drawn: Prepared answers that scripted providers gave to calls that ended.
         records: How many were folded; the next record has this number.
+        followed: How many this process wrote since.
         transactions: By their names.
     """
 
@@ -107,7 +116,10 @@ class RunState:
     provider: Json = None
     drawn: list[Drawn] = field(default_factory=list)
     records: int = 0
+    followed: int = 0
     transactions: dict[str, TransactionState] = field(default_factory=dict)
+    _inside: dict[str, set[str]] = field(default_factory=dict)
+    _own_transactions: dict[str, TransactionState] = field(default_factory=dict)
     _begun: dict[tuple[str, int, str, int], Mapping[str, Json]] = field(default_factory=dict)
 
     def unit(self, path: str) -> Unit:
@@ -137,6 +149,32 @@ class RunState:
                 code="schema_too_new",
             )
 
+    def follow(self, record: Record) -> None:
+        """Take in what this process writes of units inside of others, which may be tried again.
+
+        What is inside of a unit that has ended well is forgotten: nobody asks for it any more.
+        """
+        self.followed += 1
+        if record["t"] in transaction_records:
+            undone = take(self._own_transactions, record)
+            if undone is not None:
+                self.forget_end(undone)
+        unit = record.get("unit")
+        effect = _effects_inside.get(record["t"])
+        if unit is None or effect is None:
+            return
+        outer = _outer(unit)
+        if outer is not None:
+            self._inside.setdefault(outer, set()).add(unit)
+            effect(self, record)
+        if record["t"] == "unit_end" and record["status"] != "failed":
+            self._forget_inside(unit)
+
+    def _forget_inside(self, unit: str) -> None:
+        for inner in self._inside.pop(unit, ()):
+            self.units.pop(inner, None)
+            self._forget_inside(inner)
+
     def _open(self, record: Record) -> None:
         if record["schema"] != journal_schema:
             raise StoreError(
@@ -161,12 +199,13 @@ class RunState:
         if unit.end is not None:
             unit.forget_answers()
             unit.end = None
-        unit.attempt, unit.begun, unit.warnings = record["attempt"], self.records, []
+        unit.attempt, unit.begun = record["attempt"], self.records + self.followed
+        unit.warnings = []
 
     def _unit_end(self, record: Record) -> None:
         unit = self.units.setdefault(record["unit"], Unit())
         unit.attempt, unit.failed_tries, unit.end = record["attempt"], 0, record
-        unit.ended = self.records
+        unit.ended = self.records + self.followed
         # Finished or failed, its answers are not asked for again; ten thousand cases are not kept.
         unit.forget_answers()
 
@@ -183,6 +222,9 @@ class RunState:
     def _begin(self, record: Record) -> None:
         self.calls += 1
         self._begun[_call_of(record)] = record
+        self._tried(record)
+
+    def _tried(self, record: Record) -> None:
         unit = self.units.setdefault(record["unit"], Unit())
         call = (record["ordinal"], record["request"])
         unit.tries[call] = max(unit.tries.get(call, 0), record["attempt"])
@@ -192,6 +234,9 @@ class RunState:
         usage = record["usage"]
         self.input_tokens += sum(usage.get(name, 0) for name in input_classes)
         self.output_tokens += usage.get("output", 0)
+        self._answered(record)
+
+    def _answered(self, record: Record) -> None:
         unit = self.units.setdefault(record["unit"], Unit())
         unit.answers[record["ordinal"]] = Answer(request=record["request"], done=record)
 
@@ -239,11 +284,27 @@ _effects: Final = {
     "fail": RunState._settle,  # noqa: SLF001
     "tool_begin": RunState._tool_begin,  # noqa: SLF001
     "tool_done": RunState._tool_done,  # noqa: SLF001
-    **dict.fromkeys(
-        ("txn_begin", "txn_commit", "txn_abort", "undo_done", "undo_failed"),
-        RunState._transaction,  # noqa: SLF001
-    ),
+    **dict.fromkeys(transaction_records, RunState._transaction),  # noqa: SLF001
 }
+
+
+# Without the accounts, which the process itself keeps.
+_effects_inside: Final = {
+    "begin": RunState._tried,  # noqa: SLF001
+    "done": RunState._answered,  # noqa: SLF001
+    **{
+        name: _effects[name]
+        for name in ("unit_begin", "unit_end", "retry_unit", "tool_begin", "tool_done")
+    },
+}
+
+
+def _outer(unit: str) -> str | None:
+    """The unit around a unit; None for a top-level step and for a case, whose id may hold slashes."""
+    head, slash, _ = unit.rpartition("/")
+    if not slash or (head.startswith("case:") and "#" not in head):
+        return None
+    return head.rpartition("[")[0] if head.endswith("]") else head
 
 
 def fold(records: Iterable[Record]) -> RunState:

@@ -33,7 +33,7 @@ class Journal:
     Attributes:
         run_id: Run whose journal it is.
         scope: ``main``, or the name of the part of the run that this process does.
-        state: What the journal said when it was opened; never updated.
+        state: What the journal said when it was opened, and of units inside of others what it says now.
         torn: The incomplete tail that was cut off at opening, or None.
     """
 
@@ -188,8 +188,10 @@ class Journal:
         if self._is_closed and record["t"] != "close":
             raise StoreError("the journal is closed")
         # Keys are sorted in a frame, so the number that comes later stands between two halves.
-        before, behind = halves_of({**record, **self._stamp()}, "n")
+        stamped = {**record, **self._stamp()}
+        before, behind = halves_of(stamped, "n")
         self._waiting.append(Entry(before, behind, durable))
+        self.state.follow(stamped)
 
     def _stamp(self) -> dict[str, Json]:
         return {
