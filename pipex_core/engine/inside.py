@@ -112,16 +112,22 @@ async def execute_at(
         prefix="",
     )
     places = [place]
+    # The steps around are closed outside of `except`: a cause of their failure would be named twice.
+    error: PipexError | None = None
     try:
         for inner in (*around[1:], name) if around else ():
             place = _below(place, inner, finished)
             places.append(place)
-    except PipexError as error:
-        # The step around it cannot start its pipeline, and fails of that.
+    except PipexError as exc:
+        error = exc  # the step around it cannot start its pipeline
+    if error is not None:
         return await _closed(places, finished, error=error)
+    record: StepRecord | None = None
     try:
         record = await _executed(place, finished)
-    except TookTooLong as error:
+    except TookTooLong as exc:
+        error = exc
+    if record is None:
         return await _closed(places[:-1], finished, error=error)
     is_last = record.ends_run and len(places) > 1
     return await _closed(places[:-1], finished, last=record) if is_last else record
