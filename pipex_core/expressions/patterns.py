@@ -72,7 +72,7 @@ def _compiled(pattern: str) -> "regex.Pattern[str] | None":
     try:
         re.compile(escaped)
         return regex.compile(escaped, regex.VERSION0)
-    except (re.error, regex.error, OverflowError):
+    except (re.error, regex.error, OverflowError, ValueError):  # `re` refuses (?a)(?u) so
         return None
     except RecursionError as exc:
         raise too_complex("a regular expression nests too deeply") from exc
@@ -103,6 +103,9 @@ class _Reader:
                 self._set()
             case "{":
                 self._brace()
+            case "(" if self._pattern.startswith("(?#", self._at):
+                end = self._pattern.find(")", self._at)
+                self._copy(self._pattern[self._at : end + 1 if end >= 0 else None])
             case "(":
                 self._copy("(")
                 self._sizes.append(0)
