@@ -26,11 +26,13 @@ from pipex_core.jsonvalue import Json, parse
 from pipex_core.metrics.contract import (
     CorpusMetric,
     MetricInput,
+    PreparingMetric,
     RepeatsMetric,
     Sample,
     Score,
     Scored,
     Unscored,
+    prepared,
 )
 from pipex_core.metrics.entries import Entry
 from pipex_core.metrics.scoring import (
@@ -39,6 +41,7 @@ from pipex_core.metrics.scoring import (
     passed,
     score_item,
     score_samples,
+    seen_by,
 )
 
 rows_per_batch = 4_000
@@ -136,7 +139,9 @@ class Scoring:
 
     def add(self, responses: pa.Table) -> None:
         """Score some rows of the job that were not added before."""
-        for response in responses.select(_columns).to_pylist():
+        rows = responses.select(_columns).to_pylist()
+        self._prepare(rows)
+        for response in rows:
             self._score_response(response)
             if len(self._rows) >= rows_per_batch:
                 self._pack()
@@ -151,6 +156,14 @@ class Scoring:
         if self._progress is not None:
             self._progress.tell(now=True)
         return joined("scores", self._batches)
+
+    def _prepare(self, rows: Sequence[Mapping[str, Json]]) -> None:
+        """Show the metrics that are cheaper for many items all that come next."""
+        for entry in self._job.metrics:
+            if isinstance(entry.metric, PreparingMetric):
+                items = [item_of(self._cases[row["case_id"]], row) for row in rows]
+                seen = [seen_by(entry, item) for item in items]
+                prepared(entry.metric, [one for one in seen if isinstance(one, MetricInput)])
 
     def _pack(self) -> None:
         self._batches.append(score_batch(self._rows))
@@ -202,8 +215,9 @@ class Scoring:
         if instead is not None:
             # Beside the row without a number, never in its place: the two are other measures.
             found = score_item(instead, item)
-            extra = score_rows(instead, key, where, found, run_id=self._job.run_id)
-            rows += [replace(row, fallback_of=entry.name, required=False) for row in extra]
+            own = key_of_score(self._job, instead, case, item, response["response_hash"])
+            extra = next(score_rows(instead, own, where, found, run_id=self._job.run_id))
+            rows.append(replace(extra, fallback_of=entry.name, required=False))
         return rows
 
     def _rows_of_repeats(self, case_id: str) -> Iterator[ScoreRow]:

@@ -255,13 +255,8 @@ class Sample:
 
 
 @runtime_checkable
-class RepeatsMetric(Protocol):
+class RepeatsMetric(Metric, Protocol):
     """A metric of all repeats of a case together; its level is ``repeats``."""
-
-    @property
-    def info(self) -> MetricInfo:
-        """As of any metric."""
-        ...
 
     @property
     def of(self) -> str | None:
@@ -271,6 +266,24 @@ class RepeatsMetric(Protocol):
     def score_repeats(self, samples: Sequence[Sample]) -> Score:
         """The number of the case, or why there is none."""
         ...
+
+
+@runtime_checkable
+class PreparingMetric(Metric, Protocol):
+    """A metric that is cheaper for many items together, such as one that encodes texts in batches."""
+
+    def prepare(self, items: Sequence[MetricInput]) -> None:
+        """Get ready for these items; their scores are the same without."""
+        ...
+
+
+def prepared(metric: Metric, items: Sequence[MetricInput]) -> None:
+    """Let a metric get ready for items; what goes wrong will be said of each item by its score."""
+    if isinstance(metric, PreparingMetric):
+        try:
+            metric.prepare(items)
+        except Exception:  # noqa: BLE001 - the named edge of metrics: the score tells
+            return
 
 
 def measured(metric: Metric, item: MetricInput) -> Score:
