@@ -10,7 +10,7 @@ from pipex_core.app import wiring
 from pipex_core.app.files import located, require_folder
 from pipex_core.app.judges import bench_of, judges_of
 from pipex_core.app.pipelines import kept_run, load_pipeline, services_for, waited
-from pipex_core.app.providing import ProviderKind, Providing, providing_of
+from pipex_core.app.providing import ProviderKind, Providing, providing_of, vendors
 from pipex_core.app.requests import (
     EvalRequest,
     request_document,
@@ -241,7 +241,7 @@ class Desk:
     def answerer(self) -> str:
         """Who answers, as part of a pipeline target's identity."""
         urls = self._base_urls()
-        addresses = [f"{name}={urls[name]}" for name in wiring.vendors if urls[name]]
+        addresses = [f"{name}={urls[name]}" for name in vendors if urls[name]]
         if self.providing.kind == "mixed":
             # Which vendors are live follows from the keys that are set, so it is said of each.
             routed = [f"{name}={one}" for name, one in sorted(self.services.vendors.items())]
@@ -252,8 +252,8 @@ class Desk:
 
     def _base_urls(self) -> dict[str, str]:
         if self.providing.kind == "replay":
-            return dict.fromkeys(wiring.vendors, self.providing.identity)
-        known = {name: self.settings.values[f"{name}_base_url"] or "" for name in wiring.vendors}
+            return dict.fromkeys(vendors, self.providing.identity)
+        known = {name: self.settings.values[f"{name}_base_url"] or "" for name in vendors}
         return {**known, "mock": replace(self.providing, kind="mock").identity}
 
     def new_run_id(self) -> str:

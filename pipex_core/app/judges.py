@@ -9,6 +9,7 @@ from typing import Final
 
 from pipex_core.app import wiring
 from pipex_core.app.files import read_text
+from pipex_core.app.providing import vendors
 from pipex_core.app.settings import Settings
 from pipex_core.app.targets import vendor_of
 from pipex_core.engine.services import Services
@@ -130,7 +131,7 @@ def worded_bench(settings: Settings) -> Bench:
     """What judges are read with where nobody is asked: their words count, whoever would answer."""
     return Bench(
         vendor_of=vendor_of,
-        adapters=dict.fromkeys((*wiring.vendors, "mock"), 0),
+        adapters=dict.fromkeys((*vendors, "mock"), 0),
         default_model=settings.judge_model or settings.claude_model or settings.gemini_model,
     )
 

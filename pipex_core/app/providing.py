@@ -12,6 +12,8 @@ from pipex_core.llm.prices import PriceTable
 from pipex_core.llm.router import Router, groups_of
 from pipex_core.spec.yaml_text import read_yaml
 
+vendors = ("anthropic", "gemini")
+
 ProviderKind = Literal["mock", "live", "mixed", "replay"]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from pipex_core.adapters.local import VirtualClock
 from pipex_core.adapters.mock import MockProvider
 from pipex_core.adapters.replay import ReplayProvider
-from pipex_core.app.wiring import ScriptState
+from pipex_core.app.answering import ScriptState
 from pipex_core.engine.records import RunResult
 from pipex_core.engine.runner import RunOptions, run_plan
 from pipex_core.engine.services import Places, Services

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipex_core.adapters.mock import MockProvider
-from pipex_core.app.wiring import ScriptState
+from pipex_core.app.answering import ScriptState
 from pipex_core.engine.part import Before, Done, Finished, Used, run_part
 from pipex_core.engine.records import StepRecord
 from pipex_core.errors import ConfigError
