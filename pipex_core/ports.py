@@ -3,7 +3,7 @@
 Implementations live in ``adapters``; fakes with the same contract live in ``tests/fakes``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -282,6 +282,27 @@ class WorkerPool(Protocol):
 
         The future raises ``WorkerError``: ``worker_timeout``, ``worker_memory``, ``worker_died``,
         ``function_failed``, or ``pool_broken``. A call that has to be ended harms no other call.
+        """
+        ...
+
+
+class AuditLog(Protocol):
+    """Acts that somebody may have to answer for, in order; each is durable when ``append`` returns."""
+
+    def append(
+        self,
+        action: str,
+        *,
+        resource: str,
+        outcome: str = "done",
+        reason: str = "",
+        correlation_id: str = "",
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write one act.
+
+        Raises:
+            StoreError: It cannot be written.
         """
         ...
 

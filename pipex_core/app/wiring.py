@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 
+from pipex_core.adapters.audit import FileAudit
 from pipex_core.adapters.bash import ConfinedBash
 from pipex_core.adapters.local import RandomIds, SystemClock, VirtualClock
 from pipex_core.adapters.local_files import LocalBlobs, LocalJournals
@@ -158,6 +159,7 @@ def build_services(  # noqa: PLR0913 - what a process brings along, all named
         session_variables=LocalBlobs(settings.checkpoint_dir),
         commands=_commands(settings),
         watchers=_watchers(on_delta),
+        audit=FileAudit(Path(settings.checkpoint_dir) / "audit.jsonl", clock=made.clock),
         redact=Redactor(secrets=settings.secrets()).text,
     )
 

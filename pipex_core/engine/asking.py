@@ -9,9 +9,9 @@ from pipex_core.engine.fold import Unit
 from pipex_core.engine.streaming import Onlooker
 from pipex_core.engine.toolcalls import JournalToolLog
 from pipex_core.errors import ProviderError
-from pipex_core.llm.client import CachePolicy, Reply
+from pipex_core.llm.client import CachePolicy, CacheUse, Reply
 from pipex_core.llm.limits import RetryPolicy
-from pipex_core.llm.provider import CacheUse, Request
+from pipex_core.llm.provider import Request
 from pipex_core.llm.router import gives_up
 from pipex_core.steps.contract import Answer, Tokens
 

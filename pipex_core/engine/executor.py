@@ -35,15 +35,15 @@ from pipex_core.engine.recovery import (
 from pipex_core.engine.sessions import keep_said, session_in
 from pipex_core.engine.streaming import onlooker
 from pipex_core.engine.timing import within
-from pipex_core.engine.toolcalls import HeldCommands
+from pipex_core.engine.toolcalls import HeldCommands, audited
 from pipex_core.engine.view import View
 from pipex_core.errors import PipexError, ProviderError, StepError, StoreError
 from pipex_core.expressions.evaluate import evaluate
 from pipex_core.expressions.template import render
 from pipex_core.expressions.values import to_text, truth
 from pipex_core.jsonvalue import compact
+from pipex_core.llm.client import CacheUse
 from pipex_core.llm.cost import Amount
-from pipex_core.llm.provider import CacheUse
 from pipex_core.ports import Workspace
 from pipex_core.spec.model import StepShape, StepSpec
 from pipex_core.steps.blocks import BlockResult, Inside, outermost
@@ -282,6 +282,8 @@ class _Run:
             cached=asking.cached,
             functions=execution.plan.spec.get("gemini_functions", {}),
             redact=services.redact,
+            hooks=execution.plan.spec.get("hooks") or {},
+            audit=partial(audited, execution, self._path),
         )
 
     def _workspace(self) -> Workspace:

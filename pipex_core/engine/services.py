@@ -10,7 +10,16 @@ from pipex_core.jsonvalue import Json
 from pipex_core.llm.client import LlmClient
 from pipex_core.llm.draws import Drawn
 from pipex_core.llm.session import SessionStore
-from pipex_core.ports import BlobStore, Clock, Commands, Faults, IdSource, JournalStore, Workspace
+from pipex_core.ports import (
+    AuditLog,
+    BlobStore,
+    Clock,
+    Commands,
+    Faults,
+    IdSource,
+    JournalStore,
+    Workspace,
+)
 from pipex_core.registry import Registry
 from pipex_core.spec.model import Shapes
 from pipex_core.spec.plan import Plan
@@ -118,6 +127,7 @@ class Services:
         session_variables: Keeps the variables of sessions, likewise.
         commands: Runs the commands of models; None where the deployment does not allow any.
         asked: Is shown the path of a step and each prompt that it sends, or None.
+        audit: Where hooks of pipelines write what models do; None where nobody keeps it.
         watchers: Streaming handlers by name. What they make hears ``delta`` events with ``text``,
             ``restart`` and ``is_end``.
     """
@@ -145,3 +155,4 @@ class Services:
     commands: Commands | None = None
     asked: Callable[[str, str], None] | None = None
     watchers: Mapping[str, Watcher] = field(default_factory=dict)
+    audit: AuditLog | None = None

@@ -1,11 +1,13 @@
 """The tool calls of one unit in the journal, so that after a crash none is carried out twice unawares."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
 from pipex_core.engine.calls import JournalCallLog
+from pipex_core.engine.execution import Execution
 from pipex_core.engine.fold import Unit
 from pipex_core.engine.journal import Journal
+from pipex_core.errors import StoreError
 from pipex_core.jsonvalue import Json
 from pipex_core.llm.tools import KnownTool, ToolBegun, ToolResult
 from pipex_core.ports import CommandResult, Commands
@@ -74,6 +76,28 @@ class JournalToolLog:
             "tool_use_id": call.tool_use_id,
             "tool": call.tool,
         }
+
+
+def audited(execution: Execution, path: str, action: str, facts: Mapping[str, Json]) -> None:
+    """Write to the audit log what a hook says of a tool call.
+
+    Work that runs goes on when the log cannot be written; the run says so.
+    """
+    services = execution.services
+    if services.audit is None:
+        return
+    arguments = facts.get("arguments", {})
+    shown = {name: services.redact(one) for name, one in arguments.items()}
+    try:
+        services.audit.append(
+            action,
+            resource=f"step:{path}",
+            outcome=str(facts.get("outcome", "begun")),
+            correlation_id=execution.run_id,
+            details={**facts, "arguments": shown} if shown else facts,
+        )
+    except StoreError as error:
+        execution.warn("audit_not_written", error.message, step=path)
 
 
 class HeldCommands:

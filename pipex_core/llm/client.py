@@ -16,13 +16,28 @@ from pipex_core.llm.daily import DayBudget
 from pipex_core.llm.guard import Guards, Limits
 from pipex_core.llm.limits import RetryPolicy, account_kinds
 from pipex_core.llm.prices import PriceTable
-from pipex_core.llm.provider import Begun, CacheUse, CallCache, CallLog, Provider, Request, Response
+from pipex_core.llm.provider import Begun, CallCache, CallLog, Provider, Request, Response
 from pipex_core.llm.purse import CallWarning, Purse
 from pipex_core.llm.router import Router
 from pipex_core.ports import Clock
 from pipex_core.telemetry import EventSink, NullSink
 
 CachePolicy = Literal["off", "use", "refresh"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheUse:
+    """How one call reads and writes the call cache.
+
+    Attributes:
+        key: Under which the answer is kept; None for the key of the request.
+        max_age_s: Older answers are not used, and replaced; None uses any.
+    """
+
+    key: str | None = None
+    max_age_s: float | None = None
+
+
 no_sink = NullSink()
 normal_ends = frozenset({"stop", "tool_calls"})
 
@@ -134,8 +149,7 @@ class LlmClient:
             log: Journal of the unit; a durable answer in it is returned and nothing is sent.
             ledger: Innermost budget that the call must fit in.
             deadline: Monotonic time after which no wait ends and no call runs.
-            cache: ``use`` reads and writes the call cache, ``refresh`` only writes; a ``CacheUse`` uses it
-                under a key of its own or up to an age.
+            cache: ``use`` (or a ``CacheUse``) reads and writes the call cache, ``refresh`` only writes.
             sink: Events of the run; default: the client's own.
             on_delta: Is shown the answer while it is written, in order; must not raise. A delta with
                 ``restart`` voids those before it. An answer that is known already comes in one piece.
@@ -148,11 +162,7 @@ class LlmClient:
             ConfigError: The provider is not configured, its model must have a price and has none, or the
                 model is a group of models.
         """
-        if self._router.is_group(request.model):
-            raise ConfigError(
-                f"{request.model!r} is a group of models; name one of them here",
-                next_step="only steps of a pipeline may name a group",
-            )
+        self._refuse_group(request)
         provider = self._provider(request.provider)
         key = self.key_of(request)
         ordinal = log.next_ordinal()
@@ -192,6 +202,13 @@ class LlmClient:
             sink=sink,
             day=self._services.day,
         )
+
+    def _refuse_group(self, request: Request) -> None:
+        if self._router.is_group(request.model):
+            raise ConfigError(
+                f"{request.model!r} is a group of models; name one of them here",
+                next_step="only steps of a pipeline may name a group",
+            )
 
     def _provider(self, name: str) -> Provider:
         found = self.providers.get(name)

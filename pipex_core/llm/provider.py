@@ -11,6 +11,7 @@ from pipex_core.llm.draws import Drawn
 Role = Literal["user", "assistant", "tool"]
 FinishReason = Literal["stop", "max_tokens", "tool_calls", "content_filter", "pause"]
 CallRole = Literal["target", "judge", "generator"]
+_unkept = frozenset({"rates", "drawn"})  # fields of a response that are for this process only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,9 +236,6 @@ class Response:
         return cls(**parts)
 
 
-_unkept = frozenset({"rates", "drawn"})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delta:
     """A piece of a streamed answer.
@@ -363,19 +361,6 @@ class CallCache(Protocol):
     def put(self, key: str, response: Response) -> None:
         """Keep the answer; the first one under a key stays, unless it was found too old."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheUse:
-    """How one call reads and writes the call cache.
-
-    Attributes:
-        key: Under which the answer is kept; None for the key of the request.
-        max_age_s: Older answers are not used, and replaced; None uses any.
-    """
-
-    key: str | None = None
-    max_age_s: float | None = None
 
 
 class CallLog(Protocol):

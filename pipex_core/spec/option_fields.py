@@ -81,6 +81,10 @@ hooks: Final = FieldShape(
             types=("map",),
             fields={
                 "matcher": text(kind="plain"),
+                "deny": texts(
+                    kind="plain",
+                    description="Patterns beside the built-in ones, for `validate_bash`.",
+                ),
                 "hooks": FieldShape(
                     kind="plain",
                     types=("list",),

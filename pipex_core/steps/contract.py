@@ -197,6 +197,11 @@ def never_cached(request: Request) -> str | None:
     return None
 
 
+def unaudited(action: str, facts: Mapping[str, Json]) -> None:
+    """Nobody keeps an audit log."""
+    del action, facts
+
+
 class RunBlock(Protocol):
     """Runs nested steps in the order of their list."""
 
@@ -239,6 +244,8 @@ class StepContext:
         cached: Text that the reply cache has for a request, or None.
         functions: Functions that the workflow declares for Gemini, by name.
         redact: Takes secrets out of a message before it is kept.
+        hooks: Of the workflow, around the tool calls of its models.
+        audit: Writes to the audit log what a hook says of a tool call.
     """
 
     step: StepSpec
@@ -265,6 +272,8 @@ class StepContext:
     cached: Callable[[Request], str | None] = never_cached
     functions: Mapping[str, Json] = field(default_factory=dict)
     redact: Callable[[str], str] = str
+    hooks: Mapping[str, Json] = field(default_factory=dict)
+    audit: Callable[[str, Mapping[str, Json]], None] = unaudited
 
     def rendered(self, name: str, default: Json = None) -> Json:
         """A field's value with its templates expanded; ``default`` when the field is not given.

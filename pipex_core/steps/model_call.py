@@ -15,6 +15,7 @@ from pipex_core.expressions.values import Undefined, to_text, undefined
 from pipex_core.jsonvalue import Json
 from pipex_core.llm.client import Reply
 from pipex_core.llm.conversation import Carried, converse, system_of
+from pipex_core.llm.hooks import Hook, HookedLog, denied_commands, hooks_of
 from pipex_core.llm.provider import Message, Origin, Request
 from pipex_core.llm.router import rerouted
 from pipex_core.llm.session import Said, Session
@@ -171,7 +172,16 @@ def _toolbox(ctx: StepContext) -> Toolbox | None:
     folder = ctx.workspace
     if cwd is not None:
         folder = folder.narrowed(to_text(ctx.expand(cwd, "cwd")))
-    return Toolbox(workspace=folder, names=names, commands=ctx.commands)
+    return Toolbox(
+        workspace=folder,
+        names=names,
+        commands=ctx.commands,
+        denied_commands=denied_commands(_hooks(ctx)),
+    )
+
+
+def _hooks(ctx: StepContext) -> list[Hook]:
+    return hooks_of(ctx.hooks, ctx.options.get("hooks"))
 
 
 def _session_of(ctx: StepContext) -> InSession | None:
@@ -251,7 +261,7 @@ class _Talk:
             send=self._sent,
             toolbox=self.asked.toolbox,
             max_turns=self.asked.max_turns,
-            log=self.ctx.tools,
+            log=HookedLog(self.ctx.tools, _hooks(self.ctx), self.ctx.audit),
             warn=self.ctx.warn,
         )
         self.carried += conversation.carried
