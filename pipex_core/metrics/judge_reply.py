@@ -201,11 +201,12 @@ def _read_words(shape: WordPerItem, value: Json, reasoning: str) -> Said | Misre
         item = one.get("item") if isinstance(one, Mapping) else None
         if not isinstance(item, int) or isinstance(item, bool) or not 1 <= item <= shape.count:
             return Misread(f"each verdict needs an `item` from 1 to {shape.count}")
-        if one.get("verdict") not in shape.words:
+        verdict = one.get("verdict")
+        if not isinstance(verdict, str) or verdict not in shape.words:
             return Misread(f"the verdict of item {item} is not one of {_quoted(shape.words)}")
         if item in found:
             return Misread(f"item {item} has two verdicts")
-        found[item] = one["verdict"]
+        found[item] = verdict
     missing = [number for number in range(1, shape.count + 1) if number not in found]
     if missing:
         return Misread(f"there is no verdict for item {missing[0]}")
