@@ -126,11 +126,18 @@ def resume(
 
 
 @click.command(short_help="Check pipeline files without running anything.")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, metavar="FILE...")
 @click.option("--strict", is_flag=True, help="Unknown fields are errors.")
 @click.option("--explain", is_flag=True, help="Show where every option of a step comes from.")
+@click.option(
+    "--schema",
+    is_flag=True,
+    help="Check nothing; print the JSON Schema of pipeline files, for editors.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON object.")
-def validate(files: Sequence[str], *, strict: bool, explain: bool, as_json: bool) -> int:
+def validate(
+    files: Sequence[str], *, strict: bool, explain: bool, schema: bool, as_json: bool
+) -> int:
     """Check pipeline files: syntax, fields, names, expressions, nested files.
 
     Every problem is shown with file, line, column, code and the nearest known word. Exit code 0 when
@@ -138,12 +145,25 @@ def validate(files: Sequence[str], *, strict: bool, explain: bool, as_json: bool
     """
     from pipex_core.app.pipelines import check_file
 
+    if schema:
+        return _print_schema(as_json=as_json)
+    if not files:
+        raise click.MissingParameter(param_type="argument", param_hint="'FILE...'")
     found = {file: check_file(file, strict=strict) for file in files}
     shown = [_file_document(file, problems, explain=explain) for file, problems in found.items()]
     ok = all(document["ok"] for document in shown)
     payload = {"schema": "pipex.validate/1", "ok": ok, "files": shown}
     emit(payload, as_json=as_json, text=lambda: "\n".join(_validate_lines(found, shown)))
     return exit_ok if ok else exit_invalid
+
+
+def _print_schema(*, as_json: bool) -> int:
+    from pipex_core.app.wiring import shapes
+    from pipex_core.spec.export import json_schema
+
+    document = json_schema(shapes())
+    emit(document, as_json=as_json, text=lambda: json.dumps(document, indent=2))
+    return exit_ok
 
 
 @click.command(short_help="Show the steps of a pipeline and what they wait for.")

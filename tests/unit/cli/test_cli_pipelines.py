@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pipex_core.jsonvalue import check_schema
 from tests.fakes.project import write_project
 from tests.fakes.shell import invoke
 
@@ -188,6 +189,19 @@ def test_validate_shows_every_file_and_fails_for_one() -> None:
     assert [file["ok"] for file in both.document["files"]] == [True, False]
     (problem,) = both.document["files"][1]["problems"]
     assert (problem["code"], problem["suggestion"]) == ("unknown_step_type", "echo")
+
+
+def test_validate_prints_the_schema_that_editors_take() -> None:
+    schema = json.loads(invoke("validate", "--schema").out)
+    assert invoke("validate", "--schema", "--json").document == schema
+    document = {"workflow": {"name": "x", "steps": [{"name": "s", "type": "ecko"}]}}
+    assert [place for place, _ in check_schema(document, schema)] == ["/workflow/steps/0/type"]
+
+
+def test_validate_needs_a_file() -> None:
+    done = invoke("validate")
+    assert done.code == 2
+    assert "FILE..." in done.err
 
 
 def test_validate_explains_where_options_come_from(monkeypatch: pytest.MonkeyPatch) -> None:
