@@ -12,8 +12,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.fakes.counting_server import CountingServer
 
 good_key = "key-of-the-tests"
 
@@ -213,7 +215,7 @@ class ProviderServer:
         self._held: list[threading.Event] = []
         self._script: list[Reply] = []
         self._lock = threading.Lock()  # guards the lists above: handlers run in threads
-        self._http = ThreadingHTTPServer(
+        self._http = CountingServer(
             ("127.0.0.1", 0), type("Handler", (_Handler,), {"owner": self})
         )
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
@@ -222,6 +224,10 @@ class ProviderServer:
     def url(self) -> str:
         """Base URL for both protocols."""
         return f"http://127.0.0.1:{self._http.server_address[1]}"
+
+    def wait_until_quiet(self, key: str) -> None:
+        """Return once everything that a dead client with this key had sent is dealt with."""
+        self._http.wait_until_quiet(key)
 
     def script(self, *replies: Reply) -> None:
         """Answer the next POSTs like this."""
@@ -275,6 +281,7 @@ class _Handler(BaseHTTPRequestHandler):
     """Answers the POSTs of one connection."""
 
     owner: ProviderServer
+    server: CountingServer
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
@@ -290,6 +297,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         path = self.path.split("?")[0]
         key = key_of(headers)
+        self.server.shown(self.client_address, key)
         reply = self.owner.take(Received(path=path, headers=headers, body=body))
         if reply.hang:
             self.owner.stopping.wait()
