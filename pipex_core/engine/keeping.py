@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
+from pipex_core.engine.artifacts import artifacts_of
 from pipex_core.engine.checkpoint import Checkpoint, Checkpoints, Saved
 from pipex_core.engine.crash import CrashFacts, UnitHistory, crash_report, history_of
 from pipex_core.engine.execution import Execution
 from pipex_core.engine.journal import Journal
-from pipex_core.engine.records import StepRecord
+from pipex_core.engine.records import RunResult, StepRecord
 from pipex_core.engine.recovery import FailPipeline
 from pipex_core.engine.services import Services
-from pipex_core.engine.snapshot import RunningState, Snapshot
+from pipex_core.engine.snapshot import RunningState, Snapshot, blob_key
 from pipex_core.errors import ErrorRecord, StoreError
 from pipex_core.jsonvalue import Json, canonical_bytes, digest, parse, short
 from pipex_core.llm.cost import Ledger
@@ -111,6 +112,17 @@ class Keeper:
             StoreError: One could not be deleted.
         """
         await self.journal.after_writing(self._checkpoints.rotate)
+
+    async def keep_artifacts(self, result: RunResult) -> None:
+        """Keep the large values that the document of the run names.
+
+        Raises:
+            StoreError: They cannot be kept.
+        """
+        found = list(artifacts_of(result.as_json))
+        with self._services.hold():
+            for sha256, data in found:
+                await asyncio.to_thread(self._blobs.put, blob_key(sha256), data)
 
     async def report(
         self,

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pipex_core.engine.artifacts import Keep, forgotten, large_bytes, shown_record, shown_values
 from pipex_core.errors import ErrorRecord
 from pipex_core.jsonvalue import Json
 from pipex_core.llm.session import Said
@@ -298,8 +299,8 @@ class RunResult:
         """Whether the run succeeded."""
         return self.status == "succeeded"
 
-    def as_json(self) -> dict[str, Json]:
-        """The document ``pipex.run/1`` of section 27."""
+    def as_json(self, keep: Keep = forgotten) -> dict[str, Json]:
+        """The document ``pipex.run/1`` of section 27; ``keep`` is told the large values that it names."""
         return {
             "schema": run_schema,
             "run_id": self.run_id,
@@ -309,11 +310,11 @@ class RunResult:
             "started_at": self.started_at,
             "finished_at": self.finished_at,
             "duration_ms": self.duration_ms,
-            "inputs": dict(self.inputs),
+            "inputs": shown_values(self.inputs, keep),
             "order": list(self.order),
-            "steps": {name: record.as_json() for name, record in self.steps.items()},
-            "variables": dict(self.variables),
-            "outputs": dict(self.outputs),
+            "steps": {name: _shown(record, keep) for name, record in self.steps.items()},
+            "variables": shown_values(self.variables, keep),
+            "outputs": shown_values(self.outputs, keep),
             "files": list(self.files),
             "cost_usd": usd(self.cost_nanousd),
             "tokens": {"input": self.tokens.input, "output": self.tokens.output},
@@ -321,3 +322,9 @@ class RunResult:
             "error": None if self.error is None else self.error.as_json(),
             "warnings": [warning.as_json() for warning in self.warnings],
         }
+
+
+def _shown(record: StepRecord, keep: Keep) -> dict[str, Json]:
+    # What was encoded for the journal tells at once that nothing in it is large.
+    is_small = record.encoded is not None and len(record.encoded) <= large_bytes
+    return record.as_json() if is_small else shown_record(record.as_json(), keep)

@@ -292,6 +292,8 @@ class _Run:
         except StoreError as exc:
             execution.warn("checkpoints_not_deleted", exc.message, step=None)
         try:
+            if journal.failed is None:
+                await keeper.keep_artifacts(result)
             await journal.close(result.status)
         except StoreError as exc:
             result = replace(
