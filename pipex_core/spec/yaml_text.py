@@ -82,13 +82,21 @@ def _decoded(text: str | bytes, file: str, size: int) -> str:
     try:
         data = text.encode() if isinstance(text, str) else text
         found = data.decode("utf-8-sig")
-    except (UnicodeEncodeError, UnicodeDecodeError) as exc:
-        message = f"the file is not UTF-8 text: {exc.reason} at {exc.start}"
-        raise _refusal("yaml_syntax", message, file) from exc
+    except UnicodeEncodeError as exc:
+        raise _no_utf_8(exc.object[: exc.start], exc.reason, file) from exc
+    except UnicodeDecodeError as exc:
+        before = exc.object[: exc.start].decode("utf-8-sig")
+        raise _no_utf_8(before, exc.reason, file) from exc
     if len(data) > size:
         message = f"the file has {len(data)} bytes; at most {size} are read"
         raise _refusal("too_large", message, file)
     return found
+
+
+def _no_utf_8(before: str, reason: str, file: str) -> SpecError:
+    lines = line_end.split(before)
+    message = f"the file is not UTF-8 text: {reason}"
+    return _refusal("yaml_syntax", message, file, len(lines), len(lines[-1]) + 1)
 
 
 def _refusal(code: str, message: str, file: str, line: int = 1, column: int = 1) -> SpecError:

@@ -314,3 +314,21 @@ def test_only_carriage_return_and_line_feed_end_a_line() -> None:
 def test_a_text_full_of_private_characters_is_read_all_the_same() -> None:
     text = "".join(map(chr, range(0xE000, 0xF900)))
     assert read_yaml(f'"{text}\u2028"').value in {f"{text}\u2028", f"{text} ", text}
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column"),
+    [
+        (b"a: 1\nb: \xc3\xa9\xff", 2, 5),
+        (b"\xef\xbb\xbfa: \xff", 1, 4),
+        (b"\xff\xfea\x00", 1, 1),
+        ('a: 1\nb: "\ud800"', 2, 5),
+    ],
+)
+def test_a_byte_that_is_no_utf_8_is_shown_where_it_stands(
+    text: str | bytes, line: int, column: int
+) -> None:
+    with pytest.raises(SpecError) as caught:
+        read_yaml(text)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.line, problem.column) == ("yaml_syntax", line, column)
