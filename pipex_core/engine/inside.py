@@ -37,8 +37,8 @@ def opened(plan: Plan, step: PlanStep) -> Plan | None:
     child = plan.children.get(step.spec.path)
     if child is None or not _of_opened.issuperset(step.spec.fields):
         return None
-    if closed_by.intersection(plan.spec.get("defaults", {})):
-        return None
+    if closed_by.intersection(plan.spec.get("defaults", {})) or child.spec.get("transaction"):
+        return None  # a transaction is undone by the process that executes all of it
     return child if _of_opened_config.issuperset(step.spec.get("config") or {}) else None
 
 

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from pipex_core.adapters.memory import MemoryBlobs
 from pipex_core.adapters.workspace import (
     ConfinedWorkspace,
     kernel_has_openat2,
     open_by_kernel,
     open_by_walking,
 )
+from pipex_core.engine.guarded import GuardedWorkspace, Images
 from pipex_core.errors import StepError
 from pipex_core.ports import Workspace
 from tests.fakes.workspace import MemoryWorkspace
@@ -57,11 +59,16 @@ def opener(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=["kernel", "walking", "memory"])
+@pytest.fixture(params=["kernel", "walking", "memory", "guarded"])
 def workspace(request: pytest.FixtureRequest, place: Place) -> Workspace:
     makers: dict[str, Callable[[], Workspace]] = {
         "kernel": lambda: place.open("kernel"),
         "walking": lambda: place.open("walking"),
+        "guarded": lambda: GuardedWorkspace(
+            place.open("walking"),
+            keep=lambda _: None,
+            images=Images(blobs=MemoryBlobs(), folder="undo/t/images/"),
+        ),
         "memory": lambda: MemoryWorkspace({"in.txt": "héllo", "sub/deep.txt": "deep"}),
     }
     if request.param == "kernel" and not kernel_has_openat2():

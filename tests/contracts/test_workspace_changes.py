@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipex_core.adapters.memory import MemoryBlobs
 from pipex_core.adapters.workspace import (
     ConfinedWorkspace,
     kernel_has_openat2,
@@ -15,6 +16,7 @@ from pipex_core.adapters.workspace import (
     open_by_walking,
 )
 from pipex_core.adapters.workspace.quota import Quota
+from pipex_core.engine.guarded import GuardedWorkspace, Images
 from pipex_core.errors import StepError
 from pipex_core.ports import Workspace
 from tests.fakes.workspace import MemoryWorkspace
@@ -56,8 +58,16 @@ def confined(request: pytest.FixtureRequest, root: Path) -> ConfinedWorkspace:
     )
 
 
-@pytest.fixture(params=["kernel", "walking", "memory"])
+def guarded(workspace: Workspace) -> GuardedWorkspace:
+    """The same, noting before each change how to undo it."""
+    images = Images(blobs=MemoryBlobs(), folder="undo/t/images/")
+    return GuardedWorkspace(workspace, keep=lambda _: None, images=images)
+
+
+@pytest.fixture(params=["kernel", "walking", "memory", "guarded"])
 def workspace(request: pytest.FixtureRequest, root: Path) -> Workspace:
+    if request.param == "guarded":
+        return guarded(ConfinedWorkspace(workspace=root / "work", output_dir=root / "out"))
     if request.param == "memory":
         return MemoryWorkspace({"in.txt": "héllo", "sub/deep.txt": "deep"})
     if request.param == "kernel" and not kernel_has_openat2():
