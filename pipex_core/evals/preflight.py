@@ -27,6 +27,7 @@ from pipex_core.llm.cost import Budget
 from pipex_core.llm.prices import PriceTable
 from pipex_core.metrics.contract import MetricType
 from pipex_core.metrics.entries import Entry, resolve_entries
+from pipex_core.metrics.repeats import problems_of_repeats
 from pipex_core.registry import Registry
 
 dear_usd = 0.50  # above it, a run without a budget deserves a word
@@ -119,6 +120,7 @@ def prepare(
             Problem(code="missing_field", message="no metrics: name one, or give the suite some")
         )
     cases = list(suite.cases if request.cases is None else request.cases)
+    problems += problems_of_repeats(entries)
     case_metrics = _case_metrics(cases, entries, seating, problems)
     problems += _target_problems(request.target, cases)
     if request.gate is not None and not problems:
@@ -293,6 +295,8 @@ def _case_metrics(
         own = {entry.name: entry for entry in read[text]}
         kept = [own.pop(entry.name, entry) for entry in entries]
         found[case.id] = [*kept, *own.values()]
+        if not problems:
+            problems += problems_of_repeats(found[case.id], where=f"cases[{case.id}].metrics")
     return found
 
 

@@ -4,12 +4,14 @@ import math
 from collections.abc import Sequence
 from itertools import combinations
 
+from pipex_core.errors import Problem
 from pipex_core.jsonvalue import Json
 from pipex_core.metrics.catalogue import built_in
 from pipex_core.metrics.contract import (
     MetricInfo,
     MetricInput,
     OptionInfo,
+    RepeatsMetric,
     Sample,
     Score,
     Scored,
@@ -17,6 +19,7 @@ from pipex_core.metrics.contract import (
 )
 from pipex_core.metrics.entries import Entry, resolve_entries
 from pipex_core.metrics.scoring import score_item
+from pipex_core.registry import nearest
 
 _options = {
     "k": OptionInfo(kind="int", default=1, least=1, description="repeats that are drawn"),
@@ -128,6 +131,30 @@ class Consistency:
 
     def score(self, item: MetricInput) -> Score:
         return _only_together(item)
+
+
+def problems_of_repeats(entries: Sequence[Entry], *, where: str = "metrics") -> list[Problem]:
+    """What is wrong with metrics of repeats that tell how often another metric passes.
+
+    Args:
+        entries: All that judge a case, in the order of their document.
+        where: Path of the list in its document.
+    """
+    passing = {entry.name: entry for entry in entries}
+    found = []
+    for at, entry in enumerate(entries):
+        of = entry.metric.of if isinstance(entry.metric, RepeatsMetric) else None
+        other = passing.get(of) if of is not None else None
+        if of is None or (other is not None and other.threshold is not None):
+            continue
+        message = f"{entry.name} counts what passes {of!r}, which has no threshold"
+        near = None
+        if other is None:
+            message = f"{entry.name} counts what passes {of!r}, and no metric is named so"
+            near = nearest(of, passing)
+        path = f"{where}[{at}].of"
+        found.append(Problem(code="bad_option", path=path, message=message, suggestion=near))
+    return found
 
 
 def _agreement(by: Entry, left: MetricInput, right: MetricInput) -> float | Unscored:

@@ -8,6 +8,7 @@ import pytest
 from pipex_core.errors import SpecError
 from pipex_core.jsonvalue import Json
 from pipex_core.metrics.contract import Sample, Score, Scored, Unscored
+from pipex_core.metrics.repeats import problems_of_repeats
 from pipex_core.metrics.scoring import score_item, score_samples
 from tests.fakes.metrics import answer, entry_of
 
@@ -121,3 +122,16 @@ def test_a_pattern_that_takes_too_long_is_a_time_out_of_the_case() -> None:
     found = of_texts(raw, "a" * 60 + "b", "b")
     assert isinstance(found, Unscored)
     assert found.code == "metric_timeout"
+
+
+def test_what_a_chance_is_counted_of_is_a_metric_with_a_threshold() -> None:
+    def problems(*raw: Json) -> list[tuple[str, str | None]]:
+        found = problems_of_repeats([entry_of(one) for one in raw])
+        return [(one.path, one.suggestion) for one in found]
+
+    of_match = {"type": "pass_at_k", "of": "exact_match"}
+    assert problems("exact_match", of_match, "pass_hat_k", "consistency") == []
+    assert problems({"type": "pass_at_k", "of": "exact_mach"}, "exact_match") == [
+        ("metrics[0].of", "exact_match")
+    ]
+    assert problems("bleu", {"type": "pass_at_k", "of": "bleu"}) == [("metrics[1].of", None)]
