@@ -85,8 +85,8 @@ def test_a_byte_order_mark_is_skipped() -> None:
 
 
 def test_text_that_is_not_utf_8_is_refused() -> None:
-    assert codes(b"a: \xff") == [(1, 1, "yaml_syntax")]
-    assert codes("a: \ud800") == [(1, 1, "yaml_syntax")]
+    assert codes(b"a: \xff") == [(1, 4, "yaml_syntax")]
+    assert codes("a: \ud800") == [(1, 4, "yaml_syntax")]
 
 
 def test_a_control_character_is_refused_at_its_place() -> None:
