@@ -123,6 +123,7 @@ class LlmClient:
         self._rng = rng
         self._cache = cache
         self._sink = sink
+        self._has_told_age = False
         self._router = router or Router({}, prices=prices)
         guards = Guards(clock=clock, limits=self.limits, sink=sink)
         self._services = Services(
@@ -289,9 +290,23 @@ class LlmClient:
                     cost_nanousd=response.cost_nanousd or 0,
                     failed_nanousd=call.failed_nanousd,
                     wait_ms=(call.wait_s + retry_wait_s) * 1000,
-                    warnings=(*call.purse.warnings, *_findings(response, call.request)),
+                    warnings=(
+                        *call.purse.warnings,
+                        *_findings(response, call.request),
+                        *self._age_of_prices(call.provider),
+                    ),
                     ordinal=call.ordinal,
                 )
+
+    def _age_of_prices(self, provider: Provider) -> Sequence[CallWarning]:
+        """A word about old prices, once, where they are money."""
+        if self._has_told_age or not provider.billable:
+            return ()
+        self._has_told_age = True
+        if not self.prices.is_stale(self._clock.now().date()):
+            return ()
+        message = f"the prices are of {self.prices.as_of}; name newer ones in PIPEX_PRICES"
+        return (CallWarning(code="stale_prices", message=message),)
 
     def _wait_s(
         self, error: ProviderError, attempt: int, call: Attempts, retry: RetryPolicy

@@ -132,9 +132,10 @@ class PriceTable:
         return cls(as_of=as_of, source=str(document.get("source", "")), prices=prices)
 
     def overlaid(self, overlay: "PriceTable") -> "PriceTable":
-        """This table with the rows of ``overlay`` in place of those about the same models."""
+        """This table with the rows of ``overlay`` in place of those about the same models; as old as the newer."""
         kept = (p for p in self.prices if not any(o.covers(p.match[0]) for o in overlay.prices))
-        return replace(self, prices=(*overlay.prices, *kept))
+        newer = max(self.as_of, overlay.as_of)
+        return replace(self, as_of=newer, prices=(*overlay.prices, *kept))
 
     def is_stale(self, today: date) -> bool:
         """Whether the table is older than 90 days."""

@@ -107,6 +107,7 @@ def test_an_overlay_replaces_the_rows_of_its_models(table: PriceTable) -> None:
     assert joined.cost(Usage(input=1000), "claude-opus-5").nanousd == 1_000_000
     assert joined.cost(Usage(input=1000), "claude-opus-5-5").nanousd == 4_000_000
     assert len(joined.prices) == len(table.prices)
+    assert joined.as_of == max(own.as_of, table.as_of)
 
 
 def test_a_table_is_stale_after_90_days(table: PriceTable) -> None:
