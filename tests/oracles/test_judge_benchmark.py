@@ -131,7 +131,8 @@ def accuracy(duel: Duel, score: Scored) -> float:
     """Share of the two orders that name the answer people prefer."""
     shown_first, shown_second = score.details["orders"]
     wanted: str = str(duel.pair["label"])
-    return ((shown_first == place_of[True][wanted]) + (shown_second == place_of[False][wanted])) / 2
+    right = [shown_first == place_of[True][wanted], shown_second == place_of[False][wanted]]
+    return right.count(True) / 2
 
 
 def test_the_kappa_between_the_orders_is_the_recorded_one(
