@@ -150,12 +150,14 @@ class FileEntry:
         path: Relative to the workspace with slashes; absolute when it lies in another root.
         size_bytes: 0 for a folder.
         modified_s: Unix time of the last change.
+        is_executable: Whether its owner may run it.
     """
 
     path: str
     is_folder: bool = False
     size_bytes: int = 0
     modified_s: float = 0.0
+    is_executable: bool = False
 
 
 class Workspace(Protocol):
@@ -187,8 +189,11 @@ class Workspace(Protocol):
         """
         ...
 
-    def write(self, path: str, data: bytes) -> str:
-        """Write a file of the workspace, making its folders; gives its relative path."""
+    def write(self, path: str, data: bytes, *, is_executable: bool | None = None) -> str:
+        """Write a file of the workspace, making its folders; gives its relative path.
+
+        A file that is replaced keeps its permissions, unless ``is_executable`` says what is to be.
+        """
         ...
 
     def stat(self, path: str) -> FileEntry | None:

@@ -73,9 +73,9 @@ class GuardedWorkspace:
     def write_output(self, path: str, text: str) -> str:
         return self._workspace.write_output(path, text)
 
-    def write(self, path: str, data: bytes) -> str:
+    def write(self, path: str, data: bytes, *, is_executable: bool | None = None) -> str:
         self._before([path])
-        return self._workspace.write(path, data)
+        return self._workspace.write(path, data, is_executable=is_executable)
 
     def stat(self, path: str) -> FileEntry | None:
         return self._workspace.stat(path)
@@ -144,7 +144,9 @@ class GuardedWorkspace:
         if found.is_folder:
             return {"path": whole, "was": "folder"}
         data = self._workspace.read_bytes(path, max_bytes=largest_kept_bytes)
-        return {"path": whole, "was": "file", "sha256": self._images.keep(data)}
+        sha256 = self._images.keep(data)
+        runs = {"runs": True} if found.is_executable else {}
+        return {"path": whole, "was": "file", "sha256": sha256, **runs}
 
     def _whole(self, path: str) -> str:
         return posixpath.normpath(posixpath.join(self._folder, path))
@@ -185,12 +187,16 @@ def _remove(workspace: Workspace, image: Mapping[str, Json]) -> None:
 
 def _put_back(workspace: Workspace, images: Images, image: Mapping[str, Json]) -> None:
     path, data = image["path"], images.get(image["sha256"])
-    found = workspace.stat(path)
+    found, runs = workspace.stat(path), image.get("runs", False)
     if found is not None and found.is_folder:
         workspace.delete(path)
-    elif found is not None and workspace.read_bytes(path, max_bytes=largest_kept_bytes) == data:
+    elif found is not None and found.is_executable == runs and _holds(workspace, path, data):
         return
-    workspace.write(path, data)
+    workspace.write(path, data, is_executable=runs)
+
+
+def _holds(workspace: Workspace, path: str, data: bytes) -> bool:
+    return workspace.read_bytes(path, max_bytes=largest_kept_bytes) == data
 
 
 def _make_folder(workspace: Workspace, path: str) -> None:

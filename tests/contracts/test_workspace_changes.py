@@ -102,6 +102,18 @@ def test_a_listing_shows_kind_and_size(workspace: Workspace) -> None:
     assert names(workspace, "./sub/") == ["sub/deep.txt"]
 
 
+def test_a_file_may_be_made_one_that_can_be_run_and_stays_it(workspace: Workspace) -> None:
+    workspace.write("run.sh", b"1", is_executable=True)
+    workspace.write("run.sh", b"2")
+    workspace.write("plain", b"1")
+    found = {entry.path: entry.is_executable for entry in workspace.list(".")}
+    assert (found["run.sh"], found["plain"], found["sub"]) == (True, False, False)
+    workspace.write("run.sh", b"3", is_executable=False)
+    again = workspace.stat("run.sh")
+    assert again is not None
+    assert not again.is_executable
+
+
 def test_stat_tells_files_folders_and_nothing_apart(workspace: Workspace) -> None:
     file, folder = workspace.stat("in.txt"), workspace.stat("sub")
     assert file is not None

@@ -16,6 +16,7 @@ class MemoryWorkspace:
         outputs: What was written by ``write_output``, by path below the output directory.
         max_files: More files than this are refused.
         recounts: How often ``recount`` was called.
+        executable: Files that may be run.
     """
 
     def __init__(self, files: Mapping[str, str] | None = None, *, max_files: int = 10_000) -> None:
@@ -23,6 +24,7 @@ class MemoryWorkspace:
         self.outputs: dict[str, str] = {}
         self.max_files = max_files
         self.recounts = 0
+        self.executable: set[str] = set()
         self._prefix = ""
 
     def read_text(self, path: str, *, encoding: str = "utf-8", max_bytes: int | None = None) -> str:
@@ -43,7 +45,7 @@ class MemoryWorkspace:
             raise StepError(f"{path} is larger than {max_bytes} bytes", code="limit_exceeded")
         return data
 
-    def write(self, path: str, data: bytes) -> str:
+    def write(self, path: str, data: bytes, *, is_executable: bool | None = None) -> str:
         inside = _inside(path)
         whole = self._prefix + inside
         if self._is_folder(whole):
@@ -51,13 +53,21 @@ class MemoryWorkspace:
         if whole not in self.files and len(self.files) >= self.max_files:
             raise StepError("too many files", code="limit_exceeded")
         self.files[whole] = data
+        if is_executable is not None:
+            self.executable.discard(whole)
+        if is_executable:
+            self.executable.add(whole)
         return inside
 
     def stat(self, path: str) -> FileEntry | None:
         inside = _inside(path, whole=True)
         whole = self._prefix + inside
         if whole in self.files:
-            return FileEntry(path=inside, size_bytes=len(self.files[whole]))
+            return FileEntry(
+                path=inside,
+                size_bytes=len(self.files[whole]),
+                is_executable=whole in self.executable,
+            )
         is_folder = inside == "." or self._is_folder(whole)
         return FileEntry(path=inside, is_folder=True) if is_folder else None
 
@@ -75,7 +85,9 @@ class MemoryWorkspace:
                 for depth in range(1, len(parts)):
                     folder = head + "/".join(parts[:depth])
                     found[folder] = FileEntry(path=folder, is_folder=True)
-                found[shown] = FileEntry(path=shown, size_bytes=len(data))
+                found[shown] = FileEntry(
+                    path=shown, size_bytes=len(data), is_executable=file in self.executable
+                )
         entries = [found[name] for name in sorted(found)]
         depth = 0 if inside == "." else inside.count("/") + 1
         return [e for e in entries if recursive or e.path.count("/") == depth]
@@ -107,6 +119,7 @@ class MemoryWorkspace:
         inside = _inside(path, whole=True)
         view = MemoryWorkspace(max_files=self.max_files)
         view.files, view.outputs = self.files, self.outputs
+        view.executable = self.executable
         view._prefix = self._prefix + ("" if inside == "." else f"{inside}/")
         return view
 

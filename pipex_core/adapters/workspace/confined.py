@@ -99,14 +99,16 @@ class ConfinedWorkspace:
             trees.replace(parent, relative.name, [text.encode("utf-8")], trees.plain_mode)
         return relative.as_posix()
 
-    def write(self, path: str, data: bytes) -> str:
+    def write(self, path: str, data: bytes, *, is_executable: bool | None = None) -> str:
         relative = _below(self._root, path)
         with _confinement(path), ExitStack() as stack:
             root = self._opened(stack)
             parent = opened(stack, self._folder(root, relative.parent))
             old = self._replaced(root, parent, relative)
             with self._quota.room(self._base, new=old is None, grown=len(data) - _size(old)):
-                trees.replace(parent, relative.name, [data], _mode(old))
+                trees.replace(
+                    parent, relative.name, [data], _mode(old, is_executable=is_executable)
+                )
         return relative.as_posix()
 
     def stat(self, path: str) -> FileEntry | None:
@@ -342,9 +344,12 @@ def _size(old: os.stat_result | None) -> int:
     return 0 if old is None else old.st_size
 
 
-def _mode(old: os.stat_result | None) -> int:
+def _mode(old: os.stat_result | None, *, is_executable: bool | None = None) -> int:
     """Permissions of a file that takes the place of ``old``: it stays executable, nothing more."""
-    return trees.plain_mode if old is None else stat.S_IMODE(old.st_mode) & 0o777
+    mode = trees.plain_mode if old is None else stat.S_IMODE(old.st_mode) & 0o777
+    if is_executable is None:
+        return mode
+    return mode | 0o111 if is_executable else mode & ~0o111
 
 
 @contextmanager

@@ -110,7 +110,13 @@ def _entry(path: str, kind: os.stat_result) -> FileEntry | None:
     if not is_folder and not stat.S_ISREG(kind.st_mode):
         return None
     size = 0 if is_folder else kind.st_size
-    return FileEntry(path=path, is_folder=is_folder, size_bytes=size, modified_s=kind.st_mtime)
+    return FileEntry(
+        path=path,
+        is_folder=is_folder,
+        size_bytes=size,
+        modified_s=kind.st_mtime,
+        is_executable=not is_folder and bool(kind.st_mode & stat.S_IXUSR),
+    )
 
 
 def _linked(path: str, resolve: Resolve) -> FileEntry | None:

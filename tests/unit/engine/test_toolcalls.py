@@ -54,9 +54,9 @@ class CountingWorkspace(MemoryWorkspace):
 
     writes = 0
 
-    def write(self, path: str, data: bytes) -> str:
+    def write(self, path: str, data: bytes, *, is_executable: bool | None = None) -> str:
         self.writes += 1
-        return super().write(path, data)
+        return super().write(path, data, is_executable=is_executable)
 
 
 class Scene:

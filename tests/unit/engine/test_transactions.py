@@ -89,6 +89,7 @@ def test_whatever_file_ops_did_is_undone(operation: str, tmp_path: Path) -> None
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
     (root / "d" / "empty").mkdir()
+    (root / "d" / "one.txt").chmod(0o755)
     world = World(replay)
     files: Workspace = ConfinedWorkspace(workspace=root, output_dir=tmp_path / "o")
     world.with_services(workspace=lambda _: files)
@@ -97,6 +98,8 @@ def test_whatever_file_ops_did_is_undone(operation: str, tmp_path: Path) -> None
     found = {p.relative_to(root).as_posix() for p in root.rglob("*")}
     assert found == {*before, "d", "d/in", "d/empty", "e"}
     assert {path: (root / path).read_text() for path in before} == before
+    runs = [path for path in before if (root / path).stat().st_mode & 0o100]
+    assert runs == ["d/one.txt"]
 
 
 def test_actions_are_undone_in_exact_reverse_order_and_each_once() -> None:
@@ -271,11 +274,11 @@ class Stubborn(MemoryWorkspace):
 
     refusals = 0
 
-    def write(self, path: str, data: bytes) -> str:
+    def write(self, path: str, data: bytes, *, is_executable: bool | None = None) -> str:
         if path == "f" and data == b"old" and self.refusals > 0:
             self.refusals -= 1
             raise StepError("the disk is busy", code="storage_error")
-        return super().write(path, data)
+        return super().write(path, data, is_executable=is_executable)
 
 
 @pytest.mark.parametrize(("refusals", "content"), [(2, b"old"), (9, b"new")])
