@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 here = Path(__file__).resolve().parent
-names = ("harness", "throughput", "pipelines", "steps", "loading", "startup")
+names = ("harness", "throughput", "pipelines", "steps", "loading", "startup", "rouge")
 
 
 def main() -> int:

@@ -58,7 +58,7 @@ def test_every_number_equals_that_of_rouge_score(kind: str, *, stem: bool) -> No
     scorer = reference_of(kind, stem=stem)
     raw = {"type": "rouge", "rouge_type": kind, "use_stemmer": stem}
     compared = 0
-    for seed in range(300):
+    for seed in range(530 if stem else 110):
         output, reference = texts(seed, 40), texts(seed + 10_000, 40)
         if not (output.strip() and reference.strip()) or not reference.strip(" \n—"):
             continue
@@ -68,7 +68,7 @@ def test_every_number_equals_that_of_rouge_score(kind: str, *, stem: bool) -> No
         assert found.value == expected.fmeasure
         assert found.submetrics == {"precision": expected.precision, "recall": expected.recall}
         compared += 1
-    assert compared > 250
+    assert compared >= (500 if stem else 100)
 
 
 @pytest.mark.parametrize("kind", types)
