@@ -36,28 +36,31 @@ def record_metadata(done: Done, prompts: Mapping[str, str]) -> Metadata:
         prompts: Step path to the first prompt that was sent, without secrets.
     """
     record, path = done.record, done.finished.path
-    metadata = numbers(
-        {
-            "cost_usd": usd(record.cost_nanousd),
-            "tokens_input": record.tokens.input,
-            "tokens_output": record.tokens.output,
-            "attempts": record.attempts,
-            "duration_ms": record.duration_ms,
-        }
-    )
-    metadata["status"] = dg.MetadataValue.text(record.status)
-    metadata["skipped"] = dg.MetadataValue.bool(record.status == "skipped")
-    reason = record.metadata.get("reason")
-    if record.status == "skipped" and reason is not None:
-        metadata["reason"] = dg.MetadataValue.text(cut(str(reason)))
-    if done.resumed:
-        metadata["resumed"] = dg.MetadataValue.bool(True)
-    if record.model is not None:
-        metadata["model"] = dg.MetadataValue.text(record.model)
+    metadata = _numbers(record)
     for name, value in (("prompt", prompts.get(path)), ("text", record.text)):
         if value is not None:
             metadata[name] = dg.MetadataValue.text(cut(value))
+    if record.model is not None:
+        metadata["model"] = dg.MetadataValue.text(record.model)
+    if record.status == "skipped":
+        metadata["skipped"] = dg.MetadataValue.bool(True)
+        metadata["reason"] = dg.MetadataValue.text(cut(str(record.metadata.get("reason", ""))))
+    if record.status == "failed":
+        metadata["status"] = dg.MetadataValue.text(record.status)
+    if done.resumed:
+        metadata["resumed"] = dg.MetadataValue.bool(True)
     return metadata | _more(record, path, prompts)
+
+
+def _numbers(record: StepRecord) -> Metadata:
+    """Money and tokens only of a step that took some: the page shows the first lines and hides the others."""
+    money = {
+        "cost_usd": usd(record.cost_nanousd),
+        "tokens_input": record.tokens.input,
+        "tokens_output": record.tokens.output,
+    }
+    took = money if any(money.values()) or record.model is not None else {}
+    return numbers({**took, "attempts": record.attempts, "duration_ms": record.duration_ms})
 
 
 def _more(record: StepRecord, path: str, prompts: Mapping[str, str]) -> Metadata:

@@ -262,3 +262,105 @@ def test_a_store_that_fails_gets_one_more_try_and_no_other(project: Project) -> 
 def project_log(project: Project, result: dg.ExecuteInProcessResult) -> str:
     """All messages of a run."""
     return "\n".join(entry.user_message for entry in project.instance.all_logs(result.run_id))
+
+
+showing = """
+workflow:
+  name: showing
+  execution: dag
+  steps:
+    - name: each
+      type: for_loop
+      data_source: [cat, dog]
+      break_on_error: false
+      on_failure: continue
+      steps:
+        - {name: ask, type: claude, prompt: "Name a {{ item }}; key sk-ant-api03-0123456789abcdef0123456789abcdef"}
+        - {name: odd, type: echo, value: x, fail: true, error_message: no dogs, condition: "item == 'dog'"}
+    - {name: team, type: parallel_claude, parallel_tasks: [{id: a, prompt: go}, {id: b, prompt: stay, condition: "1 > 2"}]}
+    - {name: way, type: switch, expression: "'l'", cases: {l: [{name: left, type: echo, value: {to: 1}}]}}
+    - {name: whole, type: pipeline, timeout_seconds: 9, pipeline: {name: p, steps: [{name: one, type: echo, value: 1}]}}
+  outputs: {first: "each.outputs[0]"}
+"""
+
+
+def inside(result: dg.ExecuteInProcessResult, node: str) -> list[dict[str, Any]]:
+    """The rows of what ran inside of a step."""
+    for event in result.events_for_node(node):
+        data: Any = event.event_specific_data
+        if event.event_type_value == "STEP_OUTPUT":
+            return [dict(record.data) for record in data.metadata["inside"].records]
+    return []
+
+
+def test_what_ran_inside_of_a_step_is_a_table(project: Project) -> None:
+    project.write("pipelines/showing.yaml", showing)
+    project.write("mock.yaml", {"responses": [{"reply": "Tom", "cost": 0.5}]})
+    result = run_job(project, "showing", mock_responses="mock.yaml")
+    assert result.success
+    rows = inside(result, "each")
+    assert [(row["where"], row["status"], row["cost_usd"], row["result"]) for row in rows] == [
+        ("[0]/ask", "succeeded", 0.5, "Tom"),
+        ("[0]/odd", "skipped", 0.0, ""),
+        ("[1]/ask", "succeeded", 0.5, "Tom"),
+        ("[1]/odd", "failed", 0.0, "no dogs"),
+    ]
+    assert rows[0]["prompt"].startswith("Name a cat; key ")
+    assert "0123456789abcdef" not in str(rows)
+    assert [row["where"] for row in inside(result, "team")] == ["a", "b"]
+    assert inside(result, "team")[0]["prompt"] == "go"
+    assert inside(result, "way")[0]["result"] == '{"to":1}'
+    assert inside(result, "whole")[0]["where"] == "one"
+
+
+def test_a_run_that_ends_in_several_steps_has_an_op_for_its_outputs(project: Project) -> None:
+    project.write("pipelines/showing.yaml", showing)
+    project.write("mock.yaml", {"responses": [{"reply": "Tom", "cost": 0.5}]})
+    result = run_job(project, "showing", mock_responses="mock.yaml")
+    values = shown(result, "outputs")
+    assert values["run_outputs"] == {"first": "Tom"}
+    assert (values["run_cost_usd"], values["run_calls"]) == (1.5, 3.0)
+    project.write("pipelines/showing.yaml", showing.replace("outputs[0]", "nothing.at_all"))
+    broken = run_job(project, "showing", mock_responses="mock.yaml")
+    assert failure(broken).startswith("undefined_reference: output 'first': ")
+
+
+def test_a_prompt_is_shown_without_secrets_and_a_step_without_a_model_shows_no_money(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "a-key-of-somebody")
+    text = """
+workflow:
+  name: shy
+  steps:
+    - {name: ask, type: claude, prompt: "Use a-key-of-somebody, please"}
+    - {name: say, type: echo, value: done}
+"""
+    project.write("pipelines/shy.yaml", text)
+    result = run_job(project, "shy", provider="mock")
+    assert shown(result, "ask")["prompt"].startswith("Use ")
+    assert "a-key-of-somebody" not in shown(result, "ask")["prompt"]
+    assert list(shown(result, "ask")) == [
+        *("cost_usd", "tokens_input", "tokens_output", "attempts", "duration_ms"),
+        *("prompt", "text", "model"),
+    ]
+    assert list(shown(result, "say"))[:3] == ["attempts", "duration_ms", "text"]
+
+
+def test_a_node_says_what_its_step_is_and_what_it_asks(project: Project) -> None:
+    text = """
+workflow:
+  name: told
+  steps:
+    - {name: ask, description: A name., type: claude, prompt: "Name it", condition: "1 < 2"}
+    - {name: again, type: claude, prompt: [a, b], condition: {not: ask.skipped}}
+"""
+    project.write("pipelines/told.yaml", text)
+    job = project.definitions().resolve_job_def("plg__told")
+    first, second = (job.graph.node_named(name).definition.description for name in ("ask", "again"))
+    assert (
+        first
+        == "A name.\n\nStep `ask` of type `claude`.\n\nRuns only if `1 < 2`.\n\n```\nName it\n```"
+    )
+    assert second is not None
+    assert 'Runs only if `{"not":"ask.skipped"}`.' in second
