@@ -44,14 +44,23 @@ class RecordingProvider:
 
     Args:
         append: Writes one line, given without its end.
+        redact: Takes secrets out of what is written; the answer that is passed on keeps them.
     """
 
-    def __init__(self, inner: Provider, *, append: Callable[[str], None], clock: Clock) -> None:
+    def __init__(
+        self,
+        inner: Provider,
+        *,
+        append: Callable[[str], None],
+        clock: Clock,
+        redact: Callable[[Json], Json] = lambda value: value,
+    ) -> None:
         self.name = inner.name
         self.adapter_version = inner.adapter_version
         self.billable = inner.billable
         self._inner = inner
         self._append = append
+        self._redact = redact
         self._clock = clock
 
     def estimate(self, request: Request) -> Estimate | None:
@@ -85,8 +94,8 @@ class RecordingProvider:
         response = replace(response, latency_ms=response.latency_ms or measured)
         line = {
             "key": cassette_key(request),
-            "request": request.body(),
-            "reply": response.to_json(),
+            "request": self._redact(request.body()),
+            "reply": self._redact(response.to_json()),
         }
         self._append(canonical(line))
         return response

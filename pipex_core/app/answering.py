@@ -28,6 +28,7 @@ from pipex_core.llm.mock_rules import Rules, rules_of
 from pipex_core.llm.prices import PriceTable
 from pipex_core.llm.provider import Provider
 from pipex_core.ports import Clock
+from pipex_core.secrets import Redactor
 from pipex_core.spec.yaml_text import read_yaml
 
 day_accounts_file = "day-accounts.sqlite3"
@@ -131,9 +132,9 @@ def _live(settings: Settings, providing: Providing, names: Sequence[str]) -> dic
     if providing.record is None:
         return made
     append = partial(_append_line, Path(providing.record))
-    clock = SystemClock()
+    clock, redact = SystemClock(), Redactor(secrets=settings.secrets()).value
     return {
-        name: RecordingProvider(provider, append=append, clock=clock)
+        name: RecordingProvider(provider, append=append, clock=clock, redact=redact)
         for name, provider in made.items()
     }
 

@@ -11,6 +11,7 @@ from pipex_core.adapters.replay import RecordingProvider, ReplayProvider, casset
 from pipex_core.errors import ConfigError, InvalidRequest, ReplayMiss
 from pipex_core.llm.prices import PriceTable
 from pipex_core.llm.provider import Estimate, Message, Origin, Request, Response
+from pipex_core.secrets import Redactor, Secret
 from tests.fakes.clock import ManualClock
 from tests.fakes.provider import ScriptedProvider, answer
 
@@ -50,6 +51,21 @@ def test_a_recorded_call_is_one_line_with_key_request_and_reply() -> None:
     assert entry["key"] == cassette_key(base)
     assert entry["request"]["messages"][0]["text"] == "2+2?"
     assert entry["reply"]["text"] == "four"
+
+
+def test_a_cassette_holds_no_secrets_and_still_answers_the_call_that_has_them() -> None:
+    redact = Redactor(secrets=[Secret("key", "canary-value")]).value
+    cassette: list[str] = []
+    recorder = RecordingProvider(
+        ScriptedProvider([answer("it is canary-value")]),
+        append=cassette.append,
+        clock=ManualClock(),
+        redact=redact,
+    )
+    asked = replace(base, messages=[Message(role="user", text="Is it canary-value?")])
+    assert asyncio.run(recorder.complete(asked)).text == "it is canary-value"
+    assert "canary-value" not in cassette[0]
+    assert served(ReplayProvider(cassette, prices=prices), asked).text == "it is [redacted:key]"
 
 
 def test_equal_calls_are_served_in_the_order_in_which_they_were_recorded() -> None:
