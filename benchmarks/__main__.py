@@ -14,7 +14,17 @@ import sys
 from pathlib import Path
 
 here = Path(__file__).resolve().parent
-names = ("harness", "throughput", "pipelines", "steps", "loading", "startup", "rouge")
+names = (
+    "harness",
+    "throughput",
+    "pipelines",
+    "steps",
+    "loading",
+    "definitions",
+    "suites",
+    "startup",
+    "rouge",
+)
 
 
 def main() -> int:

@@ -175,7 +175,7 @@ def failure_of(error: PipexError, *, shown: Mapping[str, Any] | None = None) -> 
         shown: Metadata of what was done before it.
     """
     metadata: dict[str, Any] = {"code": error.code, "retryable": error.retryable}
-    metadata["next"] = dg.MetadataValue.md(what_to_do(error))
+    metadata["next"] = dg.MetadataValue.text(what_to_do(error))
     match error:
         case ProviderError():
             metadata |= {"provider": error.provider, "model": error.model}
@@ -193,22 +193,22 @@ def failure_of(error: PipexError, *, shown: Mapping[str, Any] | None = None) -> 
 
 # What somebody can do about an error that says nothing of its own, by code.
 _advice: Mapping[str, str] = {
-    "auth": "Check the key of the service, then choose *Re-execute from failure*.",
-    "budget_exceeded": "Raise `budget` in the file, or the operator's cap, then choose *Re-execute from failure*.",
-    "cancelled": "Choose *Re-execute from failure*: it goes on from the journal.",
-    "limit_exceeded": "Raise the limit in the file, or do less, then choose *Re-execute from failure*.",
+    "auth": "Check the key of the service, then choose Re-execute from failure.",
+    "budget_exceeded": "Raise `budget` in the file, or the operator's cap, then choose Re-execute from failure.",
+    "cancelled": "Choose Re-execute from failure: it goes on from the journal.",
+    "limit_exceeded": "Raise the limit in the file, or do less, then choose Re-execute from failure.",
     "internal_error": "This is an error of pipex or of a plug-in: report it with the log of this run.",
 }
-_later = "The service may answer later. Choose *Re-execute from failure*: no finished step is repeated, no answer paid again."
+_later = "The service may answer later. Choose Re-execute from failure: no finished step is repeated, no answer paid again."
 _mend = (
-    "Mend the cause and choose *Re-execute from failure*: no finished step is repeated. Where the text of a"
+    "Mend the cause and choose Re-execute from failure: no finished step is repeated. Where the text of a"
     " step has to change, start a new run."
 )
 _file = "Mend the file at the places that are named, and reload the code location."
 
 
 def what_to_do(error: PipexError) -> str:
-    """What the reader of a failed run can do, as Markdown."""
+    """What the reader of a failed run can do."""
     match error:
         case ConfigError() if error.next_step:
             return error.next_step

@@ -145,7 +145,7 @@ def test_a_failure_without_an_answer_has_no_status() -> None:
 
 def test_a_failure_says_what_to_do_next() -> None:
     failure = failure_of(ConfigError("no key", next_step="set ANTHROPIC_API_KEY"))
-    assert failure.metadata["next"] == dg.MarkdownMetadataValue("set ANTHROPIC_API_KEY")
+    assert failure.metadata["next"] == dg.TextMetadataValue("set ANTHROPIC_API_KEY")
 
 
 def test_a_failure_lists_every_problem_of_a_file() -> None:
