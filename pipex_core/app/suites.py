@@ -1,8 +1,7 @@
 """Suites and gate files on disk: load, save, import; targets as files and words of the command line."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pipex_core.app import suitewiring, wiring
 from pipex_core.app.files import located, read_bytes, read_list, suite_place
@@ -10,10 +9,8 @@ from pipex_core.app.suitefiles import check_attachments, read_suite, write_whole
 from pipex_core.app.suiteplaces import placed
 from pipex_core.app.suiteversions import load_saved
 from pipex_core.errors import ConfigError, ExpressionError, Problem, SpecError, StepError
-from pipex_core.evals.foreign import Imported
 from pipex_core.evals.gatefile import Gate, gate_of
-from pipex_core.evals.interchange import import_records
-from pipex_core.evals.suite import Suite, hashes
+from pipex_core.evals.suite import Suite
 from pipex_core.evals.suitefile import dump_directory
 from pipex_core.expressions.reading import checked
 from pipex_core.jsonvalue import Json
@@ -70,61 +67,6 @@ def write_directory(suite: Suite, folder: str | Path) -> list[Path]:
     place = Path(folder)
     texts = dump_directory(suite)
     return [write_whole(place / name, text.encode()) for name, text in texts.items()]
-
-
-def import_suite(
-    path: str | Path,
-    *,
-    suite_id: str,
-    preset: str | None = None,
-    mapping: Mapping[str, str] | None = None,
-    id_prefix: str = "case",
-    limit: int | None = None,
-) -> Imported:
-    """The suite in a file of records, with a report of what could not be carried over.
-
-    Raises:
-        SpecError: The file cannot be read.
-        ConfigError: A preset, a field or the format is wrong.
-        ExpressionError: An expression of the mapping cannot be parsed.
-    """
-    place = Path(path)
-    return import_records(
-        read_bytes(place),
-        file=place.name,
-        suite=suite_id,
-        mapping=mapping,
-        preset=preset,
-        id_prefix=id_prefix,
-        limit=limit,
-    )
-
-
-def recorded_answers(
-    path: str | Path,
-    expression: str,
-    *,
-    suite: Suite,
-    **reading: Any,  # noqa: ANN401 - the options of import_suite
-) -> Iterator[dict[str, Json]]:
-    """Answers that stand beside the cases in a file, as records of a recorded target.
-
-    Args:
-        path: The file that ``suite`` was imported from.
-        expression: The answer, over a record's fields; ``record`` is the whole of it.
-        suite: As imported.
-        reading: As ``import_suite`` was given, ``mapping`` included.
-    """
-    mapping = {**(reading.pop("mapping", None) or {}), "expected_output": expression}
-    found = import_suite(path, suite_id=suite.id, mapping=mapping, **reading)
-    known = {case.id for case in suite.cases}
-    for case in found.suite.cases:
-        if case.id in known and case.expected_output is not None:
-            yield {
-                "case_id": case.id,
-                "input_hash": hashes(case).input_hash,
-                "output": case.expected_output,
-            }
 
 
 def load_gate(path: str | Path) -> Gate:

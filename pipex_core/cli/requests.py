@@ -57,6 +57,8 @@ def _targets(given: Mapping[str, Any]) -> list[str | Mapping[str, Any]]:
     """The targets in the order of their options; a model alone asks with the suite's prompt."""
     words = [word for word in (given["target"], given["pipeline"], *given["targets"]) if word]
     inputs = dict(pairs_of("--bind", given["binds"]))
+    from pipex_core.app.targets import target_map
+
     models = given["models"] or (None,)
     found: list[str | Mapping[str, Any]] = []
     for word in words:
@@ -66,7 +68,7 @@ def _targets(given: Mapping[str, Any]) -> list[str | Mapping[str, Any]]:
         bindings = {"inputs": inputs} if inputs else {}
         for model in models:
             named = {"model": model, "output_step": given["output_step"], "bindings": bindings}
-            found.append({"kind": "pipeline", "path": word, **_set(named)})
+            found.append({**target_map(word), **_set(named)})
     if not words:
         prompts = [_set({"kind": "prompt", "model": m, "prompt": given["prompt"]}) for m in models]
         found += prompts if given["models"] or given["prompt"] else []

@@ -1,16 +1,14 @@
-"""``pipex suite``: import, list, show, lint and schemas; versions and diffs have modules of their own."""
+"""``pipex suite``: list, show, lint and schemas; versions, diffs and other tools' files have modules of their own."""
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipex_core.cli.main import LazyGroup, counted, emit, exit_failed, exit_invalid, exit_ok, note
-from pipex_core.errors import ConfigError
+from pipex_core.cli.main import LazyGroup, counted, emit, exit_failed, exit_invalid, exit_ok
 
 if TYPE_CHECKING:
     from pipex_core.evals.suite import Suite
@@ -18,7 +16,8 @@ if TYPE_CHECKING:
 shown_cases = 5
 
 TABLE: Mapping[str, tuple[str, str]] = {
-    "import": ("pipex_core.cli.suites:import_", "Make a suite from records, with a loss report."),
+    "import": ("pipex_core.cli.interchange:import_", "Make a suite from another file, with a loss report."),
+    "export": ("pipex_core.cli.interchange:export", "Write a suite for another tool, with a loss report."),
     "list": ("pipex_core.cli.suites:list_", "List the suites of the project."),
     "show": ("pipex_core.cli.suites:show", "Show what is in a suite, and its digest."),
     "lint": ("pipex_core.cli.suites:lint", "Find what is wrong or doubtful in a suite."),
@@ -38,69 +37,6 @@ TABLE: Mapping[str, tuple[str, str]] = {
 @click.group("suite", cls=LazyGroup, table=TABLE)
 def suite() -> None:
     """Import, show, check, version, compare and sample suites."""
-
-
-@click.command("import")
-@click.argument("file", metavar="FILE")
-@click.option("--out", metavar="DIR", help="Folder of the new suite.  [default: test_suites/<id>]")
-@click.option("--id", "suite_id", metavar="ID", help="Id of the suite.  [default: the file's stem]")
-@click.option("--preset", metavar="NAME", help="A known data set: gsm8k, squad.")
-@click.option(
-    "--map", "pairs", multiple=True, metavar="FIELD=EXPR", help="A case field; repeatable."
-)
-@click.option(
-    "--answer",
-    "answers",
-    multiple=True,
-    metavar="NAME=EXPR",
-    help="Answers of a model in the same file; becomes a recorded target. Repeatable.",
-)
-@click.option("--id-prefix", default="case", metavar="TEXT", help="Of ids made from content.")
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Most cases.")
-@click.option("--strict", is_flag=True, help="Exit 2 when anything was lost.")
-@click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON object.")
-def import_(**given: Any) -> int:  # noqa: ANN401 - click's options
-    r"""Make a suite from the records in FILE (JSON, JSON lines, CSV or Parquet).
-
-    \b
-    Examples:
-      pipex suite import test.jsonl --preset gsm8k --id gsm8k
-      pipex suite import logs.csv --map input=question --map expected_output=answer
-      pipex suite import runs.jsonl --map input=question --answer small='record["small-model"].text'
-    """
-    from pipex_core.app.suites import (
-        check_expressions,
-        import_suite,
-        recorded_answers,
-        write_directory,
-    )
-
-    answers = check_expressions("--answer", dict(map(_pair, given["answers"])))
-    reading = {
-        "preset": given["preset"],
-        "mapping": check_expressions("--map", dict(map(_pair, given["pairs"]))),
-        "id_prefix": given["id_prefix"],
-        "limit": given["limit"],
-    }
-    suite_id = given["suite_id"] or Path(given["file"]).stem
-    found = import_suite(given["file"], suite_id=suite_id, **reading)
-    report = found.report
-    if given["strict"] and not report.is_strict:
-        emit(
-            _import_document(report.as_json(), []), as_json=given["as_json"], text=report.as_text()
-        )
-        return exit_invalid
-    folder = Path(given["out"] or Path("test_suites") / suite_id)
-    files = write_directory(found.suite, folder)
-    for name, expression in answers.items():
-        records = recorded_answers(given["file"], expression, suite=found.suite, **reading)
-        files.append(_write_answers(folder / "recorded" / f"{name}.jsonl", records))
-    written = [str(path) for path in files]
-    text = "\n".join(
-        [report.as_text(), *(f"wrote {path}" for path in written), _next(folder, files)]
-    )
-    emit(_import_document(report.as_json(), written), as_json=given["as_json"], text=text)
-    return exit_ok
 
 
 @click.command("list")
@@ -180,32 +116,6 @@ def schema(kind: str, *, as_json: bool) -> int:
     document = schema_of(kind)
     emit(document, as_json=as_json, text=lambda: json.dumps(document, indent=2))
     return exit_ok
-
-
-def _pair(word: str) -> tuple[str, str]:
-    name, separator, expression = word.partition("=")
-    if not separator or not name or not expression:
-        raise ConfigError(f"a mapping is written NAME=EXPRESSION, not {word!r}")
-    return name, expression
-
-
-def _write_answers(path: Path, records: Iterator[Mapping[str, Any]]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps(record, ensure_ascii=False, separators=(",", ":")) for record in records]
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
-    if not lines:
-        note(f"warning: no record gave an answer for {path.name}")
-    return path
-
-
-def _import_document(report: Mapping[str, Any], files: Sequence[str]) -> dict[str, Any]:
-    return {"schema": "pipex.import/1", **report, "files": list(files)}
-
-
-def _next(folder: Path, files: Sequence[Path]) -> str:
-    recorded = next((path for path in files if path.parent.name == "recorded"), None)
-    target = f"--recorded {recorded}" if recorded else "--target pipelines/<file>.yaml"
-    return f"next: pipex eval run {folder} {target} -m exact_match"
 
 
 def _suite_document(found: "Suite") -> dict[str, Any]:

@@ -75,6 +75,9 @@ _hashed: Final = frozenset(
 )
 
 
+_texts: Final = frozenset({"input", "expected_output", "context", "name"})
+
+
 def _csv(cases: Sequence[Case], keeper: _Keeper) -> str:
     """Every field as a column; texts as they are, everything else as JSON."""
     names = [*dict.fromkeys(name for case in cases for name in case_data(case))] or ["id", "input"]
@@ -83,9 +86,10 @@ def _csv(cases: Sequence[Case], keeper: _Keeper) -> str:
     writer.writerow(names)
     for case in cases:
         data = case_data(case)
-        for name, value in data.items():
+        for name in data.keys() & _texts:
+            value = data[name]
             if not isinstance(value, str):
-                keeper.lose(case, name, "written as JSON text; map it with from_json on import")
+                keeper.lose(case, name, "written as JSON text")
             elif value == "":
                 keeper.lose(case, name, "an empty cell says nothing")
         writer.writerow([_cell(data.get(name)) for name in names])

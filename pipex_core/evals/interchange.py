@@ -20,7 +20,7 @@ from pipex_core.evals.suiteshape import case_fields, suite_data, suite_id
 from pipex_core.expressions.evaluate import evaluate
 from pipex_core.expressions.reading import checked, read_expression
 from pipex_core.expressions.scope import Scope
-from pipex_core.jsonvalue import Json, digest_bytes
+from pipex_core.jsonvalue import Json, digest_bytes, parse
 from pipex_core.registry import nearest
 
 ExportFormat = Literal["jsonl", "json", "yaml"]
@@ -104,7 +104,11 @@ class _Mapper:
         """The fields of a case; raises ``ExpressionError`` where a rule cannot be applied."""
         if not self._rules:
             self.unread |= {name for name in record if name not in case_fields}
-            return {name: value for name, value in record.items() if name in case_fields}
+            return {
+                name: _decoded(value) if name in _structured else value
+                for name, value in record.items()
+                if name in case_fields
+            }
         if "record" not in self._read:
             self.unread |= record.keys() - self._read - {"id"}
         scope = Scope(local={"record": record, **record})
@@ -173,6 +177,24 @@ def _checked_mapping(rules: Mapped) -> Mapped:
             raise ConfigError(f"a case has no field {name!r}{hint}", code="unknown_field")
         checked(expression)
     return rules
+
+
+_structured: Final = frozenset(
+    {
+        *("metadata", "tags", "version", "choices", "expected_tools", "relevant_ids", "metrics"),
+        *("weight", "attachments", "source"),
+    }
+)
+
+
+def _decoded(value: Json) -> Json:
+    """The JSON value that a cell of a table spells for a field that is no text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse(value)
+    except ValueError:
+        return value
 
 
 def _unfold_squad(record: Json) -> Iterator[Json]:

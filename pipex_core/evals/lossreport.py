@@ -60,10 +60,16 @@ class LossReport:
 
     def as_text(self) -> str:
         """The report for a terminal."""
-        lines = [f"{self.format}: {self.n_out} cases from {self.n_in} records"]
+        lines = [
+            f"{self.format}: {_counted(self.n_out, 'case')} from {_counted(self.n_in, 'record')}"
+        ]
         lines += [f"  dropped {one.where}: {one.effect}" for one in self.dropped]
         lines += [f"  unsupported {o.feature} at {o.where}: {o.effect}" for o in self.unsupported]
         lines += [f"  id {old!r} became {new!r}" for old, new in self.renamed_ids]
         if self.lossy_fields:
-            lines.append(f"  not carried over: {', '.join(self.lossy_fields)}")
+            lines.append(f"  not, or not exactly, carried over: {', '.join(self.lossy_fields)}")
         return "\n".join(lines)
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

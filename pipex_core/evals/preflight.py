@@ -115,7 +115,7 @@ def prepare(
     raw = suite.defaults.metrics if request.metrics is None else request.metrics
     seating = _Seating(registry, bench, request)
     entries = seating.entries(list(raw), "metrics", problems)
-    if not raw:
+    if not raw and not any(case.metrics for case in suite.cases):
         problems.append(
             Problem(code="missing_field", message="no metrics: name one, or give the suite some")
         )

@@ -142,3 +142,55 @@ def test_a_diff_says_what_changed_and_what_it_costs(project: Path) -> None:
     assert "|" in invoke("suite", "diff", "sums", "more", "--format", "markdown").out
     assert invoke("suite", "diff", "sums", "more", "--exit-code").code == 1
     assert invoke("suite", "diff", "sums", "sums", "--exit-code").code == 0
+
+
+promptfoo = """
+prompts: ["Greet {{name}}"]
+tests:
+  - vars: {name: Ann}
+    assert: [{type: icontains, value: greet}, {type: javascript, value: "1"}]
+"""
+
+
+def test_a_suite_of_another_tool_is_imported_evaluated_and_written_for_a_third(
+    project: Path,
+) -> None:
+    (project / "pf.yaml").write_text(promptfoo, encoding="utf-8")
+    done = invoke("suite", "import", "pf.yaml", "--id", "greet")
+    assert done.code == 0
+    assert "unsupported assert javascript at tests[0]" in done.out
+    assert done.out.rstrip().endswith(
+        "pipex eval run test_suites/greet --target test_suites/greet/targets/prompt-1.yaml --model MODEL"
+    )
+    target = "test_suites/greet/targets/prompt-1.yaml"
+    done = invoke("eval", "run", "greet", "--target", target, "--model", "m", "--json")
+    assert done.document["metrics"]["contains"]["mean"] == 1.0
+    done = invoke("suite", "export", "greet", "--format", "deepeval", "--out", "d.json", "--json")
+    assert done.document["schema"] == "pipex.import/1"
+    assert [loss["feature"] for loss in done.document["unsupported"]] == ["input"]
+    assert (project / "d.json").is_file()
+
+
+def test_a_strict_import_or_export_writes_nothing_when_something_is_lost(project: Path) -> None:
+    (project / "pf.yaml").write_text(promptfoo, encoding="utf-8")
+    assert invoke("suite", "import", "pf.yaml", "--id", "greet", "--strict").code == 2
+    assert not (project / "test_suites" / "greet").exists()
+    invoke("suite", "import", "pf.yaml", "--id", "greet")
+    done = invoke("suite", "export", "greet", "--format", "ragas", "--out", "r.jsonl", "--strict")
+    assert done.code == 2
+    assert not (project / "r.jsonl").exists()
+    done = invoke(
+        "suite", "export", "greet", "--format", "parquet", "--out", "g.parquet", "--strict"
+    )
+    assert done.code == 0
+    assert invoke("suite", "show", "g.parquet", "--json").document["n_cases"] == 1
+
+
+def test_a_file_outside_of_the_folder_of_an_import_is_not_read(project: Path) -> None:
+    (project / "in").mkdir()
+    (project / "secret.yaml").write_text("- vars: {name: x}\n", encoding="utf-8")
+    text = "prompts: [x]\ntests: file://../secret.yaml\n"
+    (project / "in" / "pf.yaml").write_text(text, encoding="utf-8")
+    done = invoke("suite", "import", "in/pf.yaml", "--id", "s", "--json")
+    assert done.code == 2
+    assert done.document["code"] == "path_denied"
