@@ -9,6 +9,7 @@ Source: Broder 1997, On the resemblance and containment of documents; banding as
 and Ullman, Mining of Massive Datasets, section 3.4.
 """
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,11 +28,14 @@ _seed: Final = b"pipex near duplicates 1"
 _shingle_words: Final = 3
 _missed: Final = 0.001
 _rows: Final = (16, 8, 4, 2, 1)
-_window: Final = 256  # candidates of one band that a text is compared with: its neighbours in it
+_window: Final = 32  # candidates of one band that a text is compared with: its neighbours in it
+_remembered: Final = 500_000  # pairs that were compared and are not alike; they may come again
+_doubt: Final = 3.5  # standard errors of the estimated index below which a pair is not looked at
 _unspaced: Final = "\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _word: Final = re.compile(f"[{_unspaced}]|[^\\W{_unspaced}]+")
 
 Hashes: TypeAlias = NDArray[np.uint64]
+Marks: TypeAlias = NDArray[np.uint16]
 Shingles: TypeAlias = frozenset[int]
 
 
@@ -111,11 +115,15 @@ def similar_texts(texts: Sequence[str], *, threshold: float = default_threshold)
             by_set.setdefault(found, []).append(position)
     sets = list(by_set)
     links = _Links(len(sets))
-    for one, other in _candidates(sets, rows=_rows_for(threshold)):
-        if not links.joined(one, other):
-            similarity = jaccard(sets[one], sets[other])
-            if similarity >= threshold:
-                links.join(one, other, similarity)
+    refuted: set[tuple[int, int]] = set()
+    for one, other in _candidates(sets, threshold=threshold):
+        if links.joined(one, other) or (one, other) in refuted:
+            continue
+        similarity = jaccard(sets[one], sets[other])
+        if similarity >= threshold:
+            links.join(one, other, similarity)
+        elif len(refuted) < _remembered:
+            refuted.add((one, other))
     return _groups(by_set, sets, links)
 
 
@@ -184,32 +192,43 @@ def _rows_for(threshold: float) -> int:
     )
 
 
-def _candidates(sets: Sequence[Shingles], *, rows: int) -> Iterator[tuple[int, int]]:
-    """Pairs that agree in a band; within a large band only near neighbours are paired."""
-    bands = _bands(sets, rows=rows)
-    for column in bands.T:
-        order = np.argsort(column, kind="stable")
-        ends = np.flatnonzero(np.diff(column[order])) + 1
-        for same in np.split(order, ends):
-            if len(same) > 1:
-                members = same.tolist()
-                for place, one in enumerate(members):
-                    for other in members[place + 1 : place + 1 + _window]:
-                        yield one, other
+def _candidates(sets: Sequence[Shingles], *, threshold: float) -> Iterator[tuple[int, int]]:
+    """Pairs that agree in a band and whose signatures do not speak against them; some come again.
+
+    Within a large band only neighbours are paired. They are ordered by the next band, so that texts
+    which are alike there too, as similar ones are, stand side by side.
+    """
+    signatures, bands = _signatures(sets, rows=_rows_for(threshold))
+    least = threshold - _doubt * math.sqrt(threshold * (1 - threshold) / permutations)
+    count = bands.shape[1]
+    for number in range(count):
+        column = bands[:, number]
+        order = np.lexsort((bands[:, (number + 1) % count], column))
+        for step in range(1, _window + 1):
+            left, right = order[:-step], order[step:]
+            same = column[left] == column[right]
+            if not same.any():
+                break
+            left, right = left[same], right[same]
+            alike = (signatures[left] == signatures[right]).mean(axis=1) >= least
+            yield from zip(left[alike].tolist(), right[alike].tolist(), strict=True)
 
 
-def _bands(sets: Sequence[Shingles], *, rows: int) -> Hashes:
-    """One number per set and band, [sets, bands]."""
+def _signatures(sets: Sequence[Shingles], *, rows: int) -> tuple[Marks, Hashes]:
+    """MinHash signatures, [sets, permutations], and a number for each of their bands, [sets, bands]."""
     factors = np.array([_hash64(_seed, b"a", i) | 1 for i in range(permutations)], dtype=np.uint64)
     offsets = np.array([_hash64(_seed, b"b", i) for i in range(permutations)], dtype=np.uint64)
     mixing = np.array([_hash64(_seed, b"c", i) | 1 for i in range(rows)], dtype=np.uint64)
     bands = np.empty((len(sets), permutations // rows), dtype=np.uint64)
+    marks = np.empty((len(sets), permutations), dtype=np.uint16)
     for number, members in enumerate(sets):
         values = np.fromiter(members, dtype=np.uint64, count=len(members))
         # Multiply-shift hashing: the high half of a*x+b modulo 2**64.
-        hashed = (values[:, None] * factors + offsets) >> np.uint64(32)
-        bands[number] = (hashed.min(axis=0).reshape(-1, rows) * mixing).sum(axis=1)
-    return bands
+        hashed = ((values[:, None] * factors + offsets) >> np.uint64(32)).min(axis=0)
+        bands[number] = (hashed.reshape(-1, rows) * mixing).sum(axis=1)
+        # Sixteen bits tell two minima apart well enough for an estimate, in a quarter of the memory.
+        marks[number] = hashed.astype(np.uint16)
+    return marks, bands
 
 
 def _hash64(data: bytes, role: bytes = b"", index: int = 0) -> int:

@@ -86,3 +86,28 @@ def test_many_texts_in_one_band_are_compared_with_their_neighbours() -> None:
     texts = [f"{long_text} number {n}" for n in range(600)]
     (group,) = similar_texts(texts)
     assert group.members == tuple(range(600))
+
+
+def test_groups_are_those_that_comparing_every_pair_gives() -> None:
+    rng = random.Random(3)
+    words = [f"w{n}" for n in range(300)]
+    template = rng.choices(words, k=30)
+    texts: list[str] = ["... !", "?"]
+    for n in range(250):
+        own = [word if n % 2 and rng.random() < 0.6 else rng.choice(words) for word in template]
+        texts.append(" ".join(own))
+        for _ in range(rng.randint(0, 2)):
+            own[rng.randrange(30)] = rng.choice(words)
+            texts.append(" ".join(own))
+    rng.shuffle(texts)
+    sets = [shingles(text) for text in texts]
+    pairs = [
+        (i, j)
+        for i in range(len(texts))
+        for j in range(i)
+        if sets[i] and sets[j] and jaccard(sets[i], sets[j]) >= 0.8
+    ]
+    assert len(pairs) > 40
+    groups = {member: group.members for group in similar_texts(texts) for member in group.members}
+    assert all(groups.get(i) == groups.get(j, ()) for i, j in pairs)
+    assert set(groups) == {member for pair in pairs for member in pair}
