@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -118,6 +119,48 @@ def test_every_form_reads_back_as_the_same_suite(suite: Suite) -> None:
     lines = io.BytesIO(texts_of["cases.jsonl"].encode())
     assert tuple(stream_lines(lines, file="s")) == suite.cases
     assert read_file(Text(file="s.jsonl", text=dump_lines(suite.cases))).cases == suite.cases
+
+
+def random_suite(rng: random.Random) -> Suite:
+    """A suite with every field now and then; quicker than a strategy, for large numbers of them."""
+
+    def text() -> str:
+        return "".join(rng.choices("ab é\n\"\\\u2028𝄞{[:#'~0", k=rng.randint(0, 12)))
+
+    def some(value: Any) -> Any:
+        return value if rng.random() < 0.5 else None
+
+    def case(n: int) -> Case:
+        return Case(
+            id=f"{rng.choice('aZ_/')}{n}",
+            input=rng.choice([text(), {text(): [1, 2.5, None]}, [{"role": "user", "content": text()}]]),
+            expected_output=some(rng.choice([text(), [text(), text()], {"$value": [text()]}, 7, True])),
+            name=some(text()),
+            metadata={"k": text()} if rng.random() < 0.5 else {},
+            tags=tuple(sorted({text() for _ in range(rng.randint(0, 3))})),
+            version=rng.randint(1, 3),
+            context=some(rng.choice([text(), (text(),)])),
+            weight=rng.choice([1.0, 0.1, 3.0]),
+            status=rng.choice(["active", "frozen"]),
+            extra={"x-a": rng.random()} if rng.random() < 0.3 else {},
+        )  # fmt: skip
+
+    ordered = sorted((case(n) for n in range(rng.randint(0, 5))), key=lambda one: one.id)
+    return Suite(id="s", name=text(), description=some(text()), cases=tuple(ordered))
+
+
+def test_a_thousand_random_suites_are_saved_loaded_and_saved_alike() -> None:
+    rng = random.Random(2)
+    for _ in range(1000):
+        suite = random_suite(rng)
+        texts_of = dump_directory(suite)
+        loaded = read_directory(
+            Text(file="s/suite.yaml", text=texts_of["suite.yaml"].encode()),
+            Text(file="s/cases.jsonl", text=texts_of["cases.jsonl"].encode()),
+        )
+        assert loaded == suite
+        assert suite_digest(loaded) == suite_digest(suite)
+        assert dump_directory(loaded) == texts_of
 
 
 @given(suites, suites)

@@ -1,13 +1,13 @@
 """Versions of suites on disk and in Git."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import pipex_core
-from pipex_core.adapters.folder_lock import held
 from pipex_core.app.suites import load_suite
 from pipex_core.app.suiteversions import keep, list_versions, revert_suite, save_suite
 from pipex_core.errors import ConfigError, SpecError, StoreError
@@ -120,11 +120,28 @@ def test_a_frozen_case_is_kept_and_nothing_is_written() -> None:
     assert len(list_versions(qa)) == 1
 
 
-def test_two_processes_do_not_save_at_once() -> None:
-    with held(qa):
-        child_lock = held(qa, wait_s=0.0)
-        with pytest.raises(StoreError, match="another process"):
-            child_lock.__enter__()
+def test_saves_at_once_all_become_versions_one_after_the_other() -> None:
+    suites = [edited(input=f"asked by {n}") for n in range(8)]
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        saved = list(pool.map(lambda suite: save_suite(suite, qa), suites))
+    history = list_versions(qa)
+    assert {one.version for one in saved} == {str(n) for n in range(1, 9)}
+    assert [one.version for one in history] == [str(n) for n in range(8, 0, -1)]
+    assert [one.parent for one in history] == [*(str(n) for n in range(7, 0, -1)), None]
+    assert {load_suite("sums", one.version).cases[0].input for one in saved} == {
+        suite.cases[0].input for suite in suites
+    }
+
+
+def test_a_save_that_dies_before_its_lock_is_written_is_saved_again() -> None:
+    save_suite(load_suite("sums"), qa)
+    lock = (qa / "suite.lock.json").read_bytes()
+    changed = edited(input="changed")
+    save_suite(changed, qa)
+    (qa / "suite.lock.json").write_bytes(lock)
+    again = save_suite(load_suite("sums"), qa)
+    assert (again.version, again.parent) == ("2", "1")
+    assert load_suite("sums", "2").cases[0].input == "changed"
 
 
 def test_with_git_a_save_is_one_commit_of_the_suite_and_a_tag(project: Path) -> None:
