@@ -1,6 +1,6 @@
 """The model calls of one try of a step: retry policy, journal, budget, fallback, and what they took."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pipex_core.engine.calls import CountedLog, JournalCallLog
@@ -9,11 +9,13 @@ from pipex_core.engine.fold import Unit
 from pipex_core.engine.streaming import Onlooker
 from pipex_core.engine.toolcalls import JournalToolLog
 from pipex_core.errors import ProviderError
+from pipex_core.jsonvalue import Json
 from pipex_core.llm.client import CachePolicy, CacheUse, Reply
 from pipex_core.llm.limits import RetryPolicy
 from pipex_core.llm.provider import Request
 from pipex_core.llm.router import gives_up
 from pipex_core.steps.contract import Answer, Tokens
+from pipex_core.telemetry import EventKind, EventSink
 
 
 class Asking:
@@ -161,7 +163,7 @@ class Asking:
                 retry=retry,
                 deadline=self._deadline,
                 cache=self._cache_use(request),
-                sink=self._execution.sink,
+                sink=RetriesAsAttempts(self._execution.sink),
                 on_delta=self._onlooker,
             )
         except ProviderError:
@@ -179,3 +181,23 @@ class Asking:
         if found is not None and not self._told_divergence:
             self._told_divergence = True
             self._execution.warn("replay_divergence", found.message, step=self._path)
+
+
+class RetriesAsAttempts:
+    """A sink that says of each retried call that an attempt of its step failed and another one began."""
+
+    def __init__(self, sink: EventSink) -> None:
+        self._sink = sink
+
+    @property
+    def run_id(self) -> str:
+        return self._sink.run_id
+
+    def emit(self, kind: EventKind, *, step: str = "", data: Mapping[str, Json]) -> None:
+        """Tell the listeners that this happened now."""
+        self._sink.emit(kind, step=step, data=data)
+        if kind != "call_retried":
+            return
+        facts = {"code": data["kind"], "wait_s": data["wait_ms"] / 1000}
+        self._sink.emit("attempt_failed", step=step, data={"attempt": data["attempt"], **facts})
+        self._sink.emit("attempt_started", step=step, data={"attempt": data["attempt"] + 1})
