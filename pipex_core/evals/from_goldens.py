@@ -58,11 +58,11 @@ def _deepeval(row: Row, where: str, maker: Maker) -> Taken:
         if name in named
     ]
     if len(contexts) > 1 and contexts[0] != contexts[1]:
-        maker.lossy.add("retrieval_context")
+        maker.lossy |= {"retrieval_context"}
         metadata["retrieval_context"] = contexts[1]
     turns = named.get("turns")
     for name in sorted(named.keys() - _deepeval_read):
-        maker.lossy.add(name)
+        maker.lossy |= {name}
     fields = {
         "name": named.get("name"),
         "input": _turns(turns) if turns else named.get("input"),
@@ -72,7 +72,7 @@ def _deepeval(row: Row, where: str, maker: Maker) -> Taken:
         "metadata": metadata or None,
     }
     if "tools_called" in named:
-        maker.lossy.add("tools_called")
+        maker.lossy |= {"tools_called"}
     return fields, named.get("actual_output")
 
 
@@ -83,7 +83,7 @@ def _inspect(row: Row, where: str, maker: Maker) -> Taken:
             metadata[name] = _cell(row[name])
             maker.unsupported(where, name, "kept in the metadata; no sandbox is set up")
     for name in sorted(row.keys() - _inspect_read):
-        maker.lossy.add(name)
+        maker.lossy |= {name}
     given = _cell(row.get("input"))
     target = _cell(row.get("target"))
     fields = {
@@ -102,7 +102,7 @@ def _ragas(row: Row, where: str, maker: Maker) -> Taken:
     if "reference_contexts" in named:
         metadata["reference_contexts"] = _cell(named["reference_contexts"])
     for name in sorted(named.keys() - _ragas_read):
-        maker.lossy.add(name)
+        maker.lossy |= {name}
     asked = _cell(named.get("user_input"))
     fields = {
         "input": _turns(asked) if isinstance(asked, list) else named.get("user_input"),
@@ -183,7 +183,7 @@ def _joined(value: Json, name: str, where: str, maker: Maker) -> Json:
     """A context: a list stays one; a text with ``|`` was one before it was written as text."""
     found = _cell(value)
     if isinstance(found, str) and "|" in found:
-        maker.lossy.add(name)
+        maker.lossy |= {name}
         maker.unsupported(where, name, "split at |, which may also be part of a text")
         return [part.strip() for part in found.split("|") if part.strip()]
     return found if isinstance(found, list) else [found]
