@@ -325,7 +325,7 @@ class _Check:
                 if not (bare and reference.in_item):
                     self._step_named(meaning.name, reference, place, step, (path, position))
             elif not reference.guarded and self._is_implied(meaning, use, reference):
-                self._imply(meaning.name, path, position)
+                self._imply(meaning, path, position, place.iterators)
 
     def _is_implied(self, meaning: Meaning, use: Use, reference: Reference) -> bool:
         if meaning.kind == "input":
@@ -360,17 +360,30 @@ class _Check:
             )
         )
 
-    def _imply(self, name: str, path: str, position: int) -> None:
-        if name not in self._implied:
-            message = f"{name!r} is bound by nothing here, so a run must give it as an input"
-            self._implied[name] = Finding(
-                code="implied_input",
-                message=message,
-                path=path,
-                severity="warning",
-                position=position,
-                in_text=True,
-            )
+    def _imply(
+        self, meaning: Meaning, path: str, position: int, iterators: tuple[str, ...]
+    ) -> None:
+        name, names = meaning.name, self._names
+        if name in self._implied:
+            return
+        known = {*names.inputs}
+        if meaning.kind == "unbound":
+            known |= {
+                *names.variables,
+                *names.steps,
+                *names.aliases,
+                *names.global_vars,
+                *iterators,
+            }
+        self._implied[name] = Finding(
+            code="implied_input",
+            message=f"{name!r} is bound by nothing here, so a run must give it as an input",
+            path=path,
+            severity="warning",
+            suggestion=nearest(name, known),
+            position=position,
+            in_text=True,
+        )
 
     def _add(self, code: str, message: str, path: str, *, near: str | None = None) -> None:
         self.findings.append(Finding(code=code, message=message, path=path, suggestion=near))
