@@ -129,16 +129,16 @@ def _wrapped(
 _root_keys: Final = frozenset({"workflow", "pipeline", "output"})  # known or refused already
 
 
-def _beside(key: str) -> Finding:
-    """What a key beside ``workflow`` is told."""
+def _beside(key: str, path: str = "") -> Finding:
+    """What a key beside ``workflow`` in the map at ``path`` is told."""
     shape = workflow_fields.get(key)
     if shape is not None and shape.unsupported:
         message = f"{key!r} is not supported: {shape.unsupported}"
-        return Finding(code="unsupported_feature", message=message, path=join_path("", key))
+        return Finding(code="unsupported_feature", message=message, path=join_path(path, key))
     return Finding(
         code="unknown_field",
         message=f"there is no field {key!r} beside 'workflow'; move it under 'workflow'",
-        path=join_path("", key),
+        path=join_path(path, key),
         severity="warning",
         suggestion=nearest(key, ["workflow"]),
     )
@@ -327,6 +327,7 @@ class _Loader:
 
     def _inline(self, given: Json, path: str, field: FieldShape) -> PipelineSpec | None:
         if isinstance(given, Mapping) and isinstance(given.get("workflow"), Mapping):
+            self._found.extend(_beside(key, path) for key in given if key != "workflow")
             given, path = given["workflow"], f"{path}.workflow"
         if not isinstance(given, Mapping) or not {"name", "steps"}.intersection(given):
             message = f"an inline pipeline is a map with a name and steps ({field.description})"

@@ -71,6 +71,30 @@ def test_a_slip_hides_nothing_and_is_hinted_at(fields: str, problems: list[Shown
     assert step(fields) == problems
 
 
+def test_what_stands_beside_the_workflow_of_an_inline_pipeline_is_unknown() -> None:
+    inner = "workflow: {name: c, steps: [{name: s, type: echo}]}, nmae: c, extends: d"
+    assert step(f"name: a, type: pipeline, pipeline: {{{inner}}}") == [
+        ("unknown_field", "pipeline.nmae", None),
+        ("unsupported_feature", "pipeline.extends", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("{{ tpoic }}", "topic"),
+        ("{{ inputs.tpoic }}", "topic"),
+        ("{{ coutn }}", "count"),
+        ("{{ inputs.coutn }}", None),
+        ("{{ elsewhere }}", None),
+    ],
+)
+def test_a_name_that_nobody_binds_may_be_a_misspelt_one(text: str, near: str | None) -> None:
+    head = "name: x, inputs: {topic: tea}, variables: {count: 1}"
+    problems = found(f'workflow: {{{head}, steps: [{{name: s, type: echo, value: "{text}"}}]}}')
+    assert problems == [("implied_input", "steps[0].value", near)]
+
+
 def test_a_schema_that_is_wrong_inside_a_list_is_shown_in_the_list() -> None:
     fields = "name: a, type: echo, output_schema: {allOf: [{}, {properties: {x y: {type: nub}}}]}"
     place = 'output_schema.allOf[1].properties["x y"].type'
