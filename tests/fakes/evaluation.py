@@ -15,6 +15,7 @@ from pipex_core.evals.suite import Case, Suite, SuiteDefaults
 from pipex_core.evals.target import PromptTarget, Target
 from pipex_core.metrics.catalogue import built_in
 from pipex_core.ports import BlobStore
+from tests.fakes.judges import bench as mock_bench
 from tests.fakes.world import World
 
 capitals = {"de": "Berlin", "es": "Madrid", "fr": "Paris", "it": "Rome", "pt": "Lisbon"}
@@ -58,6 +59,7 @@ def recorded(answers: dict[str, str] | None = None) -> RecordedTarget:
 def job(suite: Suite | None = None, target: Target = prompt, **fields: Any) -> EvalJob:
     """A job over the capitals; ``fields`` are those of a request, ``options`` of a run."""
     options = RunOptions(**fields.pop("options", {}))
+    bench = fields.pop("bench", None) or mock_bench()
     return prepare(
         Request(
             run_id=fields.pop("run_id", "ev_1"),
@@ -67,6 +69,7 @@ def job(suite: Suite | None = None, target: Target = prompt, **fields: Any) -> E
             **fields,
         ),
         registry=built_in(),
+        bench=lambda: bench,
     )
 
 
