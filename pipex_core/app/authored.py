@@ -115,6 +115,15 @@ def with_authored(
     return _Open(registry, found, allow_code=allow_code)
 
 
+def is_code(entry: Json) -> bool:
+    """Does a metric entry name a function that comes with data, and that this process does not know?"""
+    word = entry.get("type") if isinstance(entry, Mapping) else entry
+    if not isinstance(word, str):
+        return False
+    known = word.removeprefix(prefix).partition(":")[0] in _registered
+    return word.startswith(python_prefix) or (word.startswith(prefix) and not known)
+
+
 class _Open(Registry[MetricType]):
     """A registry that also knows functions by their path."""
 

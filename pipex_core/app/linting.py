@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipex_core.app import wiring
+from pipex_core.app.authored import is_code
 from pipex_core.app.files import located
 from pipex_core.app.suitefiles import check_attachments, read_suite
 from pipex_core.app.suiteplaces import placed
@@ -89,5 +90,7 @@ def _metrics_of_cases(
 
 
 def _resolved(entries: Sequence[Json], where: str) -> Mapping[str, MetricInfo]:
-    found = resolve_entries(list(entries), wiring.metrics(), where=where)
+    # Code is imported for a run that allows it, and never to look at a suite.
+    own = [one for one in entries if not is_code(one)]
+    found = resolve_entries(own, wiring.metrics(), where=where)
     return {entry.name: entry.info for entry in found}

@@ -18,6 +18,7 @@ from pipex_core.evals.junit import report_junit
 from pipex_core.evals.publication import Place
 from pipex_core.evals.regressions import regressions
 from pipex_core.evals.rendering import (
+    Align,
     Grid,
     interval,
     number,
@@ -81,18 +82,20 @@ def _troubles(responses: pa.Table) -> Iterator[str]:
 
 
 def metric_grid(summary: Summary) -> Grid:
-    """One row per metric: mean with interval, coverage, and the share that passed."""
-    return Grid(
-        header=[
-            ("metric", "left"),
-            ("mean", "right"),
-            ("95 % interval", "right"),
-            ("scored", "right"),
-            ("missing", "right"),
-            ("passed", "right"),
-        ],
-        rows=[_metric_row(name, one) for name, one in summary.metrics.items()],
-    )
+    """One row per metric: mean with interval, coverage, and the share that passed.
+
+    Values over the suite that are no means stand in a column of their own, where there are any.
+    """
+    header: list[tuple[str, Align]] = [("metric", "left")]
+    header += [("mean", "right"), ("95 % interval", "right")]
+    header += [("scored", "right"), ("missing", "right"), ("passed", "right")]
+    rows = [_metric_row(name, one) for name, one in summary.metrics.items()]
+    corpora = [one.corpus for one in summary.metrics.values()]
+    if any(corpora):
+        header.append(("suite", "right"))
+        for row, corpus in zip(rows, corpora, strict=True):
+            row.append(number(corpus.value) if corpus else "-")
+    return Grid(header=header, rows=rows)
 
 
 def leaderboard_grid(runs: Iterable[Stored], *, metric: str, champion: str | None) -> Grid:

@@ -3,13 +3,14 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipex_core.evals.arms import Arm, MetricArm, MetricFacts, slices_of
 from pipex_core.evals.columns import holds, values_of
+from pipex_core.evals.corpora import CorpusValue, corpus_values
 from pipex_core.jsonvalue import Json, digest
 from pipex_core.stats.estimates import (
     Estimate,
@@ -34,6 +35,7 @@ class MetricSummary:
         missing_rate: Missing by planned, without the cases that are not applicable.
         estimate: Spread, percentiles and interval of the values behind ``mean``.
         pass_rate: Share of passed among those decided, with its interval.
+        corpus: Value over the whole suite that is no mean, or None; slices have none.
     """
 
     facts: MetricFacts
@@ -53,6 +55,7 @@ class MetricSummary:
     within_variance: float | None = None
     flake_rate: float | None = None
     codes: Mapping[str, int] = field(default_factory=dict)
+    corpus: CorpusValue | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,10 +179,14 @@ def summary_of(
         slices: Slicings; one in which no case has a value is left out.
         min_slice: Values of fewer cases are summed up as ``(small)``.
     """
+    corpora = corpus_values(scores)
     by_slicing = {by: slices_of(arm, by, min_slice=min_slice) for by in dict.fromkeys(slices)}
     return Summary(
         totals=_totals(arm, responses, scores),
-        metrics={name: summarise_metric(arm, name) for name in arm.metrics},
+        metrics={
+            name: replace(summarise_metric(arm, name), corpus=corpora.get(name))
+            for name in arm.metrics
+        },
         slices={
             by: {
                 value: {name: summarise_metric(arm, name, cases=cases) for name in arm.metrics}
@@ -349,6 +356,7 @@ def metric_document(summary: MetricSummary) -> dict[str, Json]:
         **{word: getattr(found, word) if found else None for word in _stats},
         "ci": _interval(found.interval) if found else None,
         "few_clusters": found.few_clusters if found else False,
+        "corpus": summary.corpus.document() if summary.corpus else None,
         "pass_rate": summary.pass_rate,
         "pass_ci": _interval(summary.pass_interval),
         "within_variance": summary.within_variance,

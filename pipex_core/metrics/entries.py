@@ -155,6 +155,7 @@ def fingerprint(
     )
 
 
+own_hint: Final = "; register it, or put it into metrics.py beside the suite and add --allow-code"
 tiers: Final = ("critical", "supporting", "advisory")
 _fields: Final = frozenset(
     {
@@ -251,7 +252,8 @@ class _Reader:
             return itself
         known = [*self._registry, *self._registry.aliases(), *ALIASES]
         near = nearest(word, known) or next(iter(similar(word, known, count=1)), None)
-        self.problem("unknown_metric", path, f"unknown metric {word!r}", near)
+        hint = own_hint if word.startswith("custom:") else ""
+        self.problem("unknown_metric", path, f"unknown metric {word!r}{hint}", near)
         return None
 
     def _fields(

@@ -9,6 +9,7 @@ import pytest
 import pipex_core
 from pipex_core.app import authored, wiring
 from pipex_core.app.authored import metric, register_metric
+from pipex_core.app.linting import lint_suite
 from pipex_core.errors import ConfigError, SpecError
 from pipex_core.jsonvalue import Json
 from pipex_core.metrics.contract import Scored
@@ -198,3 +199,21 @@ def test_a_function_without_a_file_is_told_from_another_by_its_code() -> None:
         found.append(entry_of("typed").fingerprint)
     assert found[0] != found[1]
     assert found[1] == found[2]
+
+
+def test_the_hint_says_where_a_metric_of_ones_own_comes_from() -> None:
+    with pytest.raises(SpecError, match="--allow-code"):
+        entry_of("custom:nothing")
+
+
+def test_looking_at_a_suite_runs_no_code_and_misses_none(tmp_path: Path) -> None:
+    (tmp_path / "suite.yaml").write_text(
+        "id: s\ndefaults:\n  metrics: [exact_match, custom:shout, {type: 'python:x:y'}, custom:mine]\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "cases.jsonl").write_text(
+        '{"id":"a","input":"q","expected_output":"x"}\n', encoding="utf-8"
+    )
+    (tmp_path / "metrics.py").write_text("raise SystemExit", encoding="utf-8")
+    register_metric("mine", half)
+    assert lint_suite(str(tmp_path)) == []
