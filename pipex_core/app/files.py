@@ -108,6 +108,11 @@ def located(problems: Iterable[Problem], file: str | Path, *, within: str = "") 
     return [one if one.file else source.problem(_finding(one, within)) for one in problems]
 
 
+def is_suite_id(word: str, *, project: str | Path = ".") -> bool:
+    """Does the project have a suite of this id?"""
+    return (Path(project) / "test_suites" / word / head_name).is_file()
+
+
 def suite_place(word: str | Path, *, project: str | Path = ".") -> Path:
     """Where a suite lies: a path, or the id of a suite of the project.
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipex_core.app import suitewiring, wiring
-from pipex_core.app.files import located, read_bytes, read_list, suite_place
+from pipex_core.app.files import is_suite_id, located, read_bytes, read_list, suite_place
 from pipex_core.app.suitefiles import check_attachments, read_suite, write_whole
 from pipex_core.app.suiteplaces import placed
 from pipex_core.app.suiteversions import load_saved
@@ -51,10 +51,27 @@ def place_and_version(path: str | Path, version: str) -> tuple[Path, str]:
         ConfigError: ``unknown_suite``.
     """
     word = str(path)
-    name, mark, behind = word.partition("@")
-    if version == "latest" and mark and name and behind and not Path(word).exists():
-        return suite_place(name), behind
-    return suite_place(path), version
+    if version != "latest" or Path(word).exists():
+        return suite_place(path), version
+    names = [
+        word[:at] for at, letter in enumerate(word) if letter == "@" and 0 < at < len(word) - 1
+    ]
+    # A folder's name may hold an @ too, and so may a version: the first name that is there is meant.
+    known = [name for name in names if Path(name).exists() or is_suite_id(name)]
+    if not names:
+        return suite_place(path), version
+    name = known[0] if known else names[0]
+    return suite_place(name), word[len(name) + 1 :]
+
+
+def suite_word(word: str) -> str:
+    """The path of the suite that a word names, with the version behind it, as ``load_suite`` reads it.
+
+    Raises:
+        ConfigError: ``unknown_suite``.
+    """
+    place, version = place_and_version(word, "latest")
+    return str(place) if version == "latest" else f"{place}@{version}"
 
 
 def folder_of(place: Path) -> Path:

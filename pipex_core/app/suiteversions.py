@@ -4,7 +4,7 @@ The content is stored first, then the working file is written, then the lock. A 
 between leaves at most a content that no lock names, or a working file that is saved again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,10 +19,10 @@ from pipex_core.app.suitefiles import (
     write_suite,
     write_whole,
 )
-from pipex_core.errors import ConfigError, StoreError
+from pipex_core.errors import ConfigError, PipexError, SpecError, StoreError
 from pipex_core.evals import versions
 from pipex_core.evals.suite import Suite
-from pipex_core.evals.versions import Bump, Lock, Saved, Version
+from pipex_core.evals.versions import Bump, Contents, Lock, Saved, Version
 from pipex_core.ports import BlobStore, Repository
 
 lock_name: Final = "suite.lock.json"
@@ -111,7 +111,7 @@ def revert_suite(
 
 def keep(
     place: Path,
-    save: Callable[[Lock, BlobStore, str], Saved],
+    save: Callable[[Lock, Contents, str], Saved],
     *,
     git: bool = False,
     store: BlobStore | None = None,
@@ -128,9 +128,9 @@ def keep(
     folder.mkdir(parents=True, exist_ok=True)
     with suitewiring.held_folder(folder):
         repository = _clean_repository(place) if git else None
-        saved = save(
-            read_lock_of(place), store or suitewiring.suite_store(), suitewiring.now_text()
-        )
+        lock = read_lock_of(place)
+        shelf = Shelf(store or suitewiring.suite_store(), place, lock)
+        saved = save(lock, shelf, suitewiring.now_text())
         if not saved.is_new:
             return Kept(saved=saved)
         tag = f"suite/{saved.suite.id}/{saved.version.version}"
@@ -157,8 +157,8 @@ def load_saved(place: Path, version: str, *, store: BlobStore | None = None) -> 
     Args:
         place: Of the suite.
         version: A label, ``@`` and at least 8 digits of a digest, or ``git:<revision>``.
-        store: Keeps contents; ``.pipex/suites`` when None. What it lacks is looked for under the Git
-            tag of the version.
+        store: Keeps contents; ``.pipex/suites`` when None. What it lacks is looked for elsewhere, see
+            ``Shelf``.
 
     Raises:
         ConfigError: ``unknown_version``.
@@ -167,13 +167,8 @@ def load_saved(place: Path, version: str, *, store: BlobStore | None = None) -> 
     if version.startswith(git_prefix):
         return _at_revision(place, version.removeprefix(git_prefix))
     lock = read_lock_of(place)
-    try:
-        found = versions.load(lock, store or suitewiring.suite_store(), version)
-    except StoreError as exc:
-        if exc.code != "not_found":
-            raise
-        found = _from_tag(place, versions.find(lock, version))
-    return replace(found, location=str(place))
+    shelf = Shelf(store or suitewiring.suite_store(), place, lock)
+    return replace(versions.load(lock, shelf, version), location=str(place))
 
 
 def read_lock_of(place: Path) -> Lock:
@@ -226,10 +221,49 @@ def _at_revision(place: Path, revision: str) -> Suite:
     return read_suite(place, read=read)
 
 
-def _from_tag(place: Path, entry: Version) -> Suite:
-    """The content of a version from its Git tag, checked against the lock."""
-    with suppress(ConfigError):
-        suite_id = read_suite(place).id
-        return versions.verified(_at_revision(place, f"suite/{suite_id}/{entry.version}"), entry)
-    message = f"the content of version {entry.version!r} of {place} is not in the suite store"
-    raise StoreError(f"{message} (.pipex/suites) and no Git tag has it", code="not_found")
+class Shelf:
+    """A suite store that looks for what it lacks in the working file and in Git, and keeps it then.
+
+    The store is no part of a repository, so a fresh clone has the lock file and an empty store. What is
+    found counts only when its digest is the one that was asked for.
+    """
+
+    def __init__(self, store: BlobStore, place: Path, lock: Lock) -> None:
+        self._store = store
+        self._place = place
+        self._lock = lock
+
+    def get(self, key: str) -> bytes:
+        """As ``BlobStore.get``, with the version in the message when nobody has it."""
+        try:
+            return self._store.get(key)
+        except StoreError as exc:
+            if exc.code != "not_found":
+                raise
+        entry = next(one for one in self._lock.versions if key.startswith(one.content))
+        for suite in self._elsewhere(entry):
+            form = versions.stored_form(suite)
+            if form.key == key:
+                self._store.put(key, form.data)
+                return form.data
+        message = (
+            f"the content of version {entry.version!r} of {self._place} is neither in the suite store"
+            f" {self._store.url()} nor in Git; copy {key} from where it was saved"
+        )
+        raise StoreError(message, code="not_found")
+
+    def put(self, key: str, data: bytes) -> None:
+        """As ``BlobStore.put``."""
+        self._store.put(key, data)
+
+    def exists(self, key: str) -> bool:
+        """As ``BlobStore.exists``."""
+        return self._store.exists(key)
+
+    def _elsewhere(self, entry: Version) -> Iterator[Suite]:
+        with suppress(PipexError):
+            working = read_suite(self._place)
+            yield working
+            for revision in (f"suite/{working.id}/{entry.version}", "HEAD"):
+                with suppress(ConfigError, SpecError):
+                    yield _at_revision(self._place, revision)

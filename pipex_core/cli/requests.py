@@ -20,9 +20,9 @@ def requests_of(given: Mapping[str, Any]) -> list["EvalRequest"]:
     Raises:
         ConfigError: No suite, no target, or a word that is not KEY=VALUE.
     """
-    from pipex_core.app.files import suite_place
     from pipex_core.app.judges import judges_of
     from pipex_core.app.requests import EvalRequest
+    from pipex_core.app.suites import suite_word
 
     suite = given["suite_option"] or given["suite"]
     if suite is None:
@@ -31,7 +31,7 @@ def requests_of(given: Mapping[str, Any]) -> list["EvalRequest"]:
             next_step="pipex eval run SUITE --target pipelines/FILE.yaml",
         )
     common = EvalRequest(
-        suite=str(suite_place(suite)),
+        suite=suite_word(suite),
         target="",
         metrics=_metrics(given),
         gate=given["gate"],

@@ -123,15 +123,15 @@ def explain(case_id: str, **given: Any) -> int:  # noqa: ANN401 - click's option
     """
     from pipex_core.app.evaluations import job_of_run, open_desk
     from pipex_core.app.explaining import explain_case
-    from pipex_core.app.files import suite_place
     from pipex_core.app.requests import EvalRequest
+    from pipex_core.app.suites import suite_word
 
     if given["suite"]:
         if not given["target"]:
             raise ConfigError("--suite needs --target", next_step="add --target FILE")
         desk = open_desk(results=given["results"])
         request = EvalRequest(
-            suite=str(suite_place(given["suite"])),
+            suite=suite_word(given["suite"]),
             target=given["target"],
             metrics=given["metrics"] or None,
         )

@@ -9,7 +9,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 import pyarrow as pa
 
@@ -19,12 +19,28 @@ from pipex_core.evals.curate import unexplained
 from pipex_core.evals.suite import Suite, hashes_by_id, suite_digest
 from pipex_core.evals.suitefile import dump_directory, dump_lines, read_directory
 from pipex_core.jsonvalue import Json, compact, digest_bytes, parse, short
-from pipex_core.ports import BlobStore
 
 Bump = Literal["minor", "major"]
 lock_schema: Final = "pipex.suite_lock/1"
 _shortest_prefix: Final = 8
+_ending: Final = ".jsonl.zst"
 _numbers: Final = re.compile(r"\d+(\.\d+)*")
+
+
+class Contents(Protocol):
+    """What versions need of a ``BlobStore``."""
+
+    def get(self, key: str) -> bytes:
+        """The stored bytes; raises ``StoreError`` with code ``not_found``."""
+        ...
+
+    def put(self, key: str, data: bytes) -> None:
+        """Store ``data``."""
+        ...
+
+    def exists(self, key: str) -> bool:
+        """Whether something is stored under ``key``."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +94,14 @@ class Saved:
     is_new: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredForm:
+    """A suite as the store keeps it: the key is the digest of what is packed."""
+
+    key: str
+    data: bytes
+
+
 def read_lock(text: str, *, file: str = "suite.lock.json") -> Lock:
     """The lock of a document; an empty text is a lock without versions.
 
@@ -102,7 +126,7 @@ def dump_lock(lock: Lock) -> str:
 def save(  # noqa: PLR0913 - where to, and five optional words about the version
     suite: Suite,
     lock: Lock,
-    store: BlobStore,
+    store: Contents,
     *,
     saved_at: str,
     version: str | None = None,
@@ -157,7 +181,7 @@ def save(  # noqa: PLR0913 - where to, and five optional words about the version
     )
 
 
-def load(lock: Lock, store: BlobStore, version: str) -> Suite:
+def load(lock: Lock, store: Contents, version: str) -> Suite:
     """The suite of a saved version.
 
     Args:
@@ -178,13 +202,10 @@ def load(lock: Lock, store: BlobStore, version: str) -> Suite:
     return _read(data, entry)
 
 
-def verified(suite: Suite, entry: Version) -> Suite:
-    """The suite, found elsewhere than in the store, when it is what was saved.
-
-    Raises:
-        StoreError: ``suite_tampered``.
-    """
-    return _read(_content(suite), entry)
+def stored_form(suite: Suite) -> StoredForm:
+    """What the store keeps of a suite, and under which key."""
+    data = _content(suite)
+    return StoredForm(key=f"{digest_bytes(data)}{_ending}", data=_packed(data))
 
 
 def find(lock: Lock, version: str) -> Version:
@@ -210,7 +231,7 @@ def list_versions(lock: Lock) -> Sequence[Version]:
 
 def revert(
     lock: Lock,
-    store: BlobStore,
+    store: Contents,
     version: str,
     *,
     saved_at: str,
@@ -297,9 +318,10 @@ def check_reasons(suite: Suite) -> None:
         raise SpecError(problems)
 
 
-def _kept(suite: Suite, lock: Lock, store: BlobStore, entry: Version) -> Saved:
-    if not store.exists(_key(entry)):
-        store.put(_key(entry), _packed(_content(suite)))
+def _kept(suite: Suite, lock: Lock, store: Contents, entry: Version) -> Saved:
+    form = stored_form(suite)
+    if not store.exists(form.key):
+        store.put(form.key, form.data)
     return Saved(
         suite=suite, version=entry, lock=Lock(versions=(*lock.versions, entry)), is_new=True
     )
@@ -342,7 +364,7 @@ def _content(suite: Suite) -> bytes:
 
 
 def _key(entry: Version) -> str:
-    return f"{entry.content}.jsonl.zst"
+    return f"{entry.content}{_ending}"
 
 
 def _packed(data: bytes) -> bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import pipex_core
-from pipex_core.app.suites import load_suite
+from pipex_core.app.suites import load_suite, suite_word
 from pipex_core.app.suiteversions import keep, list_versions, revert_suite, save_suite
 from pipex_core.errors import ConfigError, SpecError, StoreError
 from pipex_core.evals.suite import Case, Suite, suite_digest
@@ -205,13 +205,51 @@ def test_what_was_not_there_at_a_revision_is_unknown(project: Path) -> None:
     assert caught.value.code == "unknown_version"
 
 
+def lose_the_store() -> None:
+    for copy in Path(".pipex/suites").iterdir():
+        copy.unlink()
+
+
 def test_a_copy_that_is_gone_is_taken_from_the_tag_or_missed(project: Path) -> None:
     new_repository(project)
     save_suite(load_suite("sums"), qa, git=True)
     save_suite(edited(input="untagged"), qa)
-    for copy in Path(".pipex/suites").iterdir():
-        copy.unlink()
+    save_suite(edited(input="working"), qa)
+    lose_the_store()
     assert load_suite("sums", "1").cases[0].input == "1 + 1"
-    with pytest.raises(StoreError, match=r"version '2' of .* is not in the suite store") as caught:
+    assert load_suite("sums", "3").cases[0].input == "working"
+    assert len(list(Path(".pipex/suites").iterdir())) == 2
+    with pytest.raises(StoreError, match="version '2' of test_suites/sums is neither in") as caught:
         load_suite("sums", "2")
     assert caught.value.code == "not_found"
+
+
+def test_a_fresh_clone_can_be_saved_from(project: Path) -> None:
+    new_repository(project)
+    save_suite(load_suite("sums"), qa)
+    git(project, "add", "test_suites")
+    git(project, "commit", "--quiet", "-m", "by hand")
+    lose_the_store()
+    assert save_suite(edited(input="in the clone"), qa).version == "2"
+    assert load_suite("sums", "1").cases[0].input == "1 + 1"
+
+
+def test_without_git_a_lost_store_is_said_and_nothing_is_written() -> None:
+    save_suite(load_suite("sums"), qa)
+    suite = edited(input="changed")
+    (qa / "cases.jsonl").write_text("")
+    lose_the_store()
+    with pytest.raises(StoreError, match=r"copy .* from where it was saved"):
+        save_suite(suite, qa)
+    assert (qa / "cases.jsonl").read_text() == ""
+
+
+def test_a_version_may_stand_behind_a_name_with_an_at() -> None:
+    save_suite(load_suite("sums"), Path("team@home/qa"))
+    assert load_suite("team@home/qa@1") == load_suite("team@home/qa")
+    assert suite_word("team@home/qa@1") == "team@home/qa@1"
+    assert suite_word("sums@git:HEAD@{1}") == "test_suites/sums@git:HEAD@{1}"
+    assert suite_word("sums") == "test_suites/sums"
+    for word in ("smus@1", "@1", "sums@"):
+        with pytest.raises(ConfigError, match="there is no suite"):
+            suite_word(word)

@@ -18,7 +18,7 @@ from pipex_core.evals.versions import (
     read_lock,
     revert,
     save,
-    verified,
+    stored_form,
 )
 
 first = Suite(
@@ -125,12 +125,12 @@ def test_an_edited_lock_is_found_too(store: MemoryBlobs) -> None:
     assert caught.value.code == "suite_tampered"
 
 
-def test_a_suite_found_elsewhere_is_checked_against_the_lock(store: MemoryBlobs) -> None:
+def test_the_stored_form_is_under_the_digest_of_what_it_holds(store: MemoryBlobs) -> None:
     (entry,) = save(first, Lock(), store, saved_at=at).lock.versions
-    assert verified(first, entry) == first
-    with pytest.raises(StoreError) as caught:
-        verified(with_case(first, replace(first.cases[0], tags=("t",))), entry)
-    assert caught.value.code == "suite_tampered"
+    form = stored_form(first)
+    assert form.key == f"{entry.content}.jsonl.zst"
+    assert store.get(form.key) == form.data
+    assert stored_form(with_case(first, replace(first.cases[0], tags=("t",)))).key != form.key
 
 
 def test_a_quarantine_without_a_reason_is_not_saved(store: MemoryBlobs) -> None:
