@@ -12,8 +12,12 @@ from pipex_core.evals.suite import Case
 from pipex_core.jsonvalue import Json, compact, digest, type_name
 from pipex_core.llm.cost import nanousd_of
 
+_token_fields = ("input_tokens", "output_tokens", "reasoning_tokens")
 known_fields = frozenset(
-    {"case_id", "input_hash", "output", "repeat", "latency_ms", "cost_usd", "status", "model"}
+    {
+        *("case_id", "input_hash", "output", "repeat", "latency_ms", "ttft_ms", "cost_usd"),
+        *("status", "model", "tool_calls", *_token_fields),
+    }
 )
 nothing_recorded = Answer(
     status="skipped", error_code="no_recorded_answer", error="no recorded answer for this case"
@@ -58,6 +62,9 @@ def recorded_target(
     file: str = "",
 ) -> RecordedTarget:
     """A target of records ``{case_id or input_hash, output, repeat?, latency_ms?, cost_usd?, status?}``.
+
+    Further fields are ``model``, ``ttft_ms``, ``tool_calls`` as a list of ``{name, arguments?}``, and
+    ``input_tokens``, ``output_tokens`` and ``reasoning_tokens``.
 
     Args:
         records: In any order.
@@ -122,13 +129,26 @@ def _wrong_field(record: Mapping[str, Json]) -> str | None:
         text: Json = record.get(name)
         if not (text is None or isinstance(text, str) or (name == "case_id" and _is_number(text))):
             return f"{name} is text, not {type_name(text)}"
-    for name in ("latency_ms", "cost_usd"):
+    for name in ("latency_ms", "ttft_ms", "cost_usd"):
         value: Json = record.get(name)
         if value is not None and not (_is_number(value) and value >= 0 and math.isfinite(value)):
             return f"{name} is a number of at least 0, not {value!r}"
-    repeat: Json = record.get("repeat")
-    if repeat is not None and not (_is_number(repeat) and repeat >= 0 and repeat == int(repeat)):
-        return f"repeat is a whole number of at least 0, not {repeat!r}"
+    for name in ("repeat", *_token_fields):
+        count: Json = record.get(name)
+        if count is not None and not (_is_number(count) and count >= 0 and count == int(count)):
+            return f"{name} is a whole number of at least 0, not {count!r}"
+    return _wrong_calls(record.get("tool_calls"))
+
+
+def _wrong_calls(calls: Json) -> str | None:
+    if calls is None:
+        return None
+    if not isinstance(calls, list):
+        return f"tool_calls is a list of calls, not {type_name(calls)}"
+    for call in calls:
+        is_call = isinstance(call, Mapping) and isinstance(call.get("name"), str)
+        if not is_call or not isinstance(call.get("arguments") or {}, Mapping):
+            return f"a tool call is {{name, arguments}}, not {call!r}"
     return None
 
 
@@ -147,8 +167,25 @@ def _answer(record: Mapping[str, Json]) -> Answer:
         json=None if is_text else output,
         has_json=not is_text,
         error_code=None if observed else status,
+        tool_calls=_calls(record.get("tool_calls")),
         latency_ms=record.get("latency_ms"),
+        ttft_ms=record.get("ttft_ms"),
+        input_tokens=_whole(record.get("input_tokens")),
+        output_tokens=_whole(record.get("output_tokens")),
+        reasoning_tokens=_whole(record.get("reasoning_tokens")),
         cost_nanousd=nanousd_of(record["cost_usd"]) if record.get("cost_usd") is not None else 0,
         provider="recorded",
         model_resolved=record.get("model"),
     )
+
+
+def _calls(calls: Json) -> Json:
+    """The calls in the form of those of models; none at all is nothing to keep."""
+    return [
+        {"name": call["name"], "arguments": dict(call.get("arguments") or {})}
+        for call in calls or ()
+    ] or None
+
+
+def _whole(count: Json) -> int | None:
+    return None if count is None else int(count)

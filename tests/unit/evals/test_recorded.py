@@ -98,3 +98,45 @@ def test_a_record_may_name_its_case_by_a_number_and_leave_fields_empty() -> None
 def test_two_answers_to_one_question_are_refused() -> None:
     with pytest.raises(SpecError, match="'a' has a second answer for repeat 0"):
         recorded_target([{"case_id": "a", "output": "x"}, {"case_id": "a", "output": "y"}])
+
+
+def test_a_record_may_tell_its_tool_calls_tokens_and_first_token() -> None:
+    made = recorded_target(
+        [
+            {
+                "case_id": "a",
+                "output": "x",
+                "ttft_ms": 12.5,
+                "input_tokens": 3,
+                "output_tokens": 4.0,
+                "reasoning_tokens": 1,
+                "tool_calls": [{"name": "look_up", "arguments": {"q": 1}}, {"name": "stop"}],
+            },
+            {"case_id": "b", "output": "x", "tool_calls": []},
+        ]
+    )
+    answer = made.answers["a", 0]
+    assert (answer.ttft_ms, answer.input_tokens, answer.output_tokens) == (12.5, 3, 4)
+    assert answer.reasoning_tokens == 1
+    assert answer.tool_calls == [
+        {"name": "look_up", "arguments": {"q": 1}},
+        {"name": "stop", "arguments": {}},
+    ]
+    assert made.answers["b", 0].tool_calls is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("input_tokens", 1.5, "whole number"),
+        ("output_tokens", -1, "whole number"),
+        ("ttft_ms", "soon", "number of at least 0"),
+        ("tool_calls", "look_up", "a list of calls"),
+        ("tool_calls", ["look_up"], "name, arguments"),
+        ("tool_calls", [{"arguments": {}}], "name, arguments"),
+        ("tool_calls", [{"name": "f", "arguments": [1]}], "name, arguments"),
+    ],
+)
+def test_what_a_record_tells_has_its_type(field: str, value: Any, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        recorded_target([{"case_id": "a", "output": "x", field: value}])
