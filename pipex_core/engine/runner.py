@@ -5,11 +5,12 @@ case of an evaluation) writes into that one's journal, under a prefix, and leave
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 from pipex_core.engine.execution import Execution, Ran, execution_of
 from pipex_core.engine.journal import Journal
@@ -364,11 +365,11 @@ async def _stopping(
     watchers = []
     if stop is not None:
         cancelled = ErrorRecord(code="cancelled", message="the run was interrupted")
-        watchers.append(_reason(stop.wait(), cancelled))
+        watchers.append(_reason(stop.wait, cancelled))
     if limit_s is not None:
         too_long = f"the run took longer than max_execution_time_s, {limit_s:g} s"
         exceeded = ErrorRecord(code="limit_exceeded", message=too_long)
-        watchers.append(_reason(clock.sleep(limit_s), exceeded))
+        watchers.append(_reason(partial(clock.sleep, limit_s), exceeded))
     tasks = tuple(asyncio.ensure_future(watcher) for watcher in watchers)
     deadline = None if limit_s is None else clock.monotonic() + limit_s
     try:
@@ -379,6 +380,6 @@ async def _stopping(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _reason(event: Awaitable[object], error: ErrorRecord) -> ErrorRecord:
-    await event
+async def _reason(event: Callable[[], Awaitable[object]], error: ErrorRecord) -> ErrorRecord:
+    await event()
     return error

@@ -1,6 +1,7 @@
 """``pipex run``, ``resume``, ``validate`` and ``graph`` as a person types them."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,30 @@ def test_folders_are_chosen_by_options(project: Path) -> None:
     assert (project / "o" / "a.txt").read_text() == "x"
     assert (project / "c" / done.document["run_id"] / "run.json").is_file()
     assert not (project / "checkpoints").exists()
+
+
+def test_the_command_to_go_on_is_the_one_that_works() -> None:
+    Path("limping.yaml").write_text(limping)
+    Path("rules.yaml").write_text(refusing)
+    words = ("run", "limping.yaml", "--mock-responses", "rules.yaml", "--checkpoint-dir", "my runs")
+    following = invoke(*words).out.splitlines()[-1].removeprefix("next: pipex ")
+    Path("rules.yaml").write_text('responses: [{reply: "at last"}]\n')
+    assert invoke(*shlex.split(following)).code == 0
+
+
+def test_what_could_not_be_undone_is_gone_past_with_force() -> None:
+    undo = "rollback: [{name: u, type: echo, value: 1, fail: true}]"
+    steps = f"[{{name: a, type: echo, value: 1, {undo}}}, {{name: b, type: echo, fail: true}}]"
+    Path("stuck.yaml").write_text(
+        f"workflow: {{name: w, transaction: true, steps: {steps}}}\n", encoding="utf-8"
+    )
+    failed = invoke("run", "stuck.yaml")
+    following = failed.out.splitlines()[-1]
+    assert following.endswith(" --force")
+    words = shlex.split(following.removeprefix("next: pipex "))
+    refused = invoke(*words[:-1])
+    assert (refused.code, "was not undone completely" in refused.err) == (2, True)
+    assert invoke(*words).code == 1
 
 
 @pytest.mark.parametrize("resume", [("resume",), ("run", "limping.yaml", "--resume")])
