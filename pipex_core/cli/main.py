@@ -27,8 +27,8 @@ exit_interrupted = 130
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("pipex_core.cli.run:run", "Run a pipeline."),
     "resume": ("pipex_core.cli.run:resume", "Go on with a run that was interrupted or failed."),
-    "validate": ("pipex_core.cli.run:validate", "Check pipeline files without running anything."),
-    "graph": ("pipex_core.cli.run:graph", "Show the steps of a pipeline and what they wait for."),
+    "validate": ("pipex_core.cli.check:validate", "Check pipeline files without running anything."),
+    "graph": ("pipex_core.cli.check:graph", "Show the steps of a pipeline and what they wait for."),
     "eval": ("pipex_core.cli.evals:evaluation", "Evaluate targets on suites; list, show, resume runs."),
     "compare": ("pipex_core.cli.verdicts:compare", "Compare two runs case by case."),
     "gate": ("pipex_core.cli.verdicts:gate", "Say PASS, FAIL, INCONCLUSIVE or INCOMPLETE of a run."),

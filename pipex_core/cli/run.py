@@ -1,4 +1,4 @@
-"""``pipex run``, ``resume``, ``validate`` and ``graph``."""
+"""``pipex run`` and ``pipex resume``."""
 
 import json
 import shlex
@@ -85,7 +85,7 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options
             values=_values(given),
             allow_paths=given["allow_path"],
             max_concurrency=given["max_concurrency"],
-            resume=given["run_id"],
+            resume=_run_to_resume(given),
             force=given["force"],
             strict=given["strict"],
         )
@@ -239,6 +239,20 @@ def _invalid(error: PipexError, *, as_json: bool, run_id: str | None = None) -> 
 def _first_message(error: PipexError, problems: Sequence[Problem]) -> str:
     first = next((p for p in problems if p.severity == "error"), None)
     return error.message if first is None else first.message
+
+
+def _run_to_resume(given: Mapping[str, Any]) -> str | None:
+    """The run to go on with; of a checkpoint file of pipeline_ex, a run that is made of it."""
+    word: str | None = given["run_id"]
+    if word is None or not word.endswith(".json"):
+        return word
+    from pipex_core.app.runfiles import RunFiles
+    from pipex_core.app.settings import read_settings
+
+    settings = read_settings(options={"checkpoint_dir": given["checkpoint_dir"]})
+    run_id, _ = RunFiles(settings).migrate(word, given["file"])
+    note(f"run {run_id} holds what {word} held")
+    return run_id
 
 
 def _inputs_file(path: str | None) -> Mapping[str, Any]:
