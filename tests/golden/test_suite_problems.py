@@ -27,7 +27,16 @@ def test_a_directory_with_problems_in_both_files() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["suite.json", "twice.yaml", "fields.yaml", "budget.yaml", "tests.yaml"]
+    "name",
+    [
+        "suite.json",
+        "twice.yaml",
+        "fields.yaml",
+        "budget.yaml",
+        "more.yaml",
+        "tests.yaml",
+        "means.yaml",
+    ],
 )
 def test_a_file_with_problems(name: str) -> None:
     with pytest.raises(SpecError) as caught:

@@ -201,3 +201,8 @@ def test_a_case_without_personal_data_is_the_same_case() -> None:
     case = Case(id="a", input="What is 2 + 2?", context="A sum")
     assert Scrubber().case(case).case is case
     assert Scrubber().kinds({"input": "mail ada@x.org"}) == {"EMAIL": 1}
+
+
+def test_a_pattern_whose_value_is_absent_finds_nothing() -> None:
+    scrubber = Scrubber(patterns={"ticket": r"T-(?P<value>\d+)?"})
+    assert scrubber.text("T- and T-7") == "T- and T-[TICKET_1]"
