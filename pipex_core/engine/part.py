@@ -11,6 +11,7 @@ A step is named by its path: a step inside of an opened one (``engine.inside``) 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from pipex_core.engine.execution import Execution, execution_of
 from pipex_core.engine.fold import RunState, fold
@@ -29,6 +30,8 @@ from pipex_core.jsonvalue import Json, digest
 from pipex_core.llm.cost import Amount, Ledger
 from pipex_core.spec.plan import Plan
 from pipex_core.telemetry import RunEvents
+
+executed_alone: Final = "steps that are executed one by one are not undone; run the pipeline in one go for `transaction`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,6 +258,9 @@ class _Part:
         view = _view(self._plan, before, self._services).with_records(before.top())
         record = await execute_at(self._path, view, execution, finished=before.inside())
         await keep_variables(record, execution)
+        is_told = any(one.message == executed_alone for one in execution.warnings)
+        if self._plan.spec.get("transaction") and not is_told:
+            execution.warn("irreversible_step", executed_alone, step=self._path)
         took = _counted(self._ledger.spent, minus=counted, steps=limit.count - first)
         below = (one.used for one in before.finished if one.path.startswith(f"{self._path}/"))
         took = sum(below, took)

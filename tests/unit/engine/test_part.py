@@ -175,3 +175,11 @@ workflow:
     assert done.record.status == "failed"
     assert not done.record.ends_run
     assert [(warning.code, warning.step) for warning in done.warnings] == [("invalid_request", "a")]
+
+
+def test_a_transaction_of_steps_by_themselves_says_that_nothing_is_undone() -> None:
+    world = World()
+    text = "workflow: {name: w, transaction: true, steps: [{name: a, type: echo, value: 1}]}"
+    for _ in range(2):
+        done = part(world, world.plan(text), "a", before(inputs={}))
+        assert [warning.code for warning in done.warnings] == ["irreversible_step"]
