@@ -95,7 +95,7 @@ class Attempts:
         bound = self.purse.bound(request)
         arrived = self.services.clock.monotonic()
         ticket = await self.guard().enter(
-            tokens=bound.tokens, until=self._hold_until(), group=self.sink.run_id
+            tokens=bound.tokens, until=self._hold_until(), sink=self.sink
         )
         try:
             room = await self.purse.room(request, bound)

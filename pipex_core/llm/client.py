@@ -125,7 +125,7 @@ class LlmClient:
         self._sink = sink
         self._has_told_age = False
         self._router = router or Router({}, prices=prices)
-        guards = Guards(clock=clock, limits=self.limits, sink=sink)
+        guards = Guards(clock=clock, limits=self.limits)
         self._services = Services(
             clock=clock, prices=prices, limits=self.limits, guards=guards, day=day
         )

@@ -1,10 +1,11 @@
 """All limits of one service as one door: breaker, limiter and token buckets on the way in and out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from pipex_core.errors import CircuitOpen, ProviderError
+from pipex_core.jsonvalue import Json
 from pipex_core.llm.limits import (
     AdaptiveLimiter,
     BreakerState,
@@ -17,7 +18,7 @@ from pipex_core.llm.limits import (
 )
 from pipex_core.llm.provider import Provider, RateLimit, Request
 from pipex_core.ports import Clock
-from pipex_core.telemetry import EventSink
+from pipex_core.telemetry import EventSink, NullSink
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +59,14 @@ class Ticket(Protocol):
 class Guard(Protocol):
     """The door of one service."""
 
-    async def enter(self, *, tokens: int, until: float, group: str) -> Ticket:
+    async def enter(self, *, tokens: int, until: float, sink: EventSink) -> Ticket:
         """Wait for the right to send one call.
 
         Args:
             tokens: Upper bound of what the call takes.
             until: Monotonic time up to which an open breaker is waited for.
-            group: Run that the call belongs to; runs are served in turn.
+            sink: Of the run that the call belongs to: runs are served in turn, and hear of what
+                their calls change.
 
         Raises:
             CircuitOpen: The breaker is still open at ``until``.
@@ -83,9 +85,9 @@ class Guard(Protocol):
 class OpenDoor:
     """The guard of a provider that cannot bill: nothing to protect, everything passes."""
 
-    async def enter(self, *, tokens: int, until: float, group: str) -> Ticket:
+    async def enter(self, *, tokens: int, until: float, sink: EventSink) -> Ticket:
         """A ticket at once."""
-        del tokens, until, group
+        del tokens, until, sink
         return _FreeTicket()
 
     def may_retry(self, kind: str) -> bool:
@@ -114,13 +116,16 @@ class ServiceGuard:
         limits: Limits,
         *,
         quota: RetryQuota,
-        breaker_changed: Callable[[BreakerState], None],
-        limiter_changed: Callable[[int], None],
+        named: Mapping[str, Json],
     ) -> None:
         self._clock = clock
         self._quota = quota
-        self.breaker = CircuitBreaker(clock, changed=breaker_changed)
-        self.limiter = AdaptiveLimiter(clock, cap=limits.max_connections, changed=limiter_changed)
+        self._named = named
+        self._heard_by: EventSink = NullSink()
+        self.breaker = CircuitBreaker(clock, changed=self._breaker_changed)
+        self.limiter = AdaptiveLimiter(
+            clock, cap=limits.max_connections, changed=self._limiter_changed
+        )
         self._configured = {
             kind: TokenBucket(clock, per_minute=rate)
             for kind, rate in (("requests", limits.rpm), ("tokens", limits.tpm))
@@ -128,11 +133,12 @@ class ServiceGuard:
         }
         self._learned: dict[str, TokenBucket] = {}
 
-    async def enter(self, *, tokens: int, until: float, group: str) -> Ticket:
+    async def enter(self, *, tokens: int, until: float, sink: EventSink) -> Ticket:
         """Past the breaker, then a slot, then the buckets."""
         while True:
-            entry = await self._pass_breaker(until)
-            ticket = _ServiceTicket(self, entry, await self._slot(entry, group))
+            entry = await self._pass_breaker(until, sink)
+            slot = await self._slot(entry, sink.run_id)
+            ticket = _ServiceTicket(self, entry, slot, sink)
             # The breaker may have opened while this call stood in the queue.
             if entry.is_probe or self.breaker.state == "closed":
                 break
@@ -152,8 +158,22 @@ class ServiceGuard:
         """Give the quota back what a success is worth."""
         self._quota.succeeded(paid=self._quota.price(kind) if kind else 0)
 
-    async def _pass_breaker(self, until: float) -> Entry:
-        while (entry := self.breaker.enter()) is None:
+    def tell(self, sink: EventSink) -> None:
+        """Have the run that acts now hear of what it changes."""
+        self._heard_by = sink
+
+    def _breaker_changed(self, state: BreakerState) -> None:
+        self._heard_by.emit("breaker_changed", data={**self._named, "state": state})
+
+    def _limiter_changed(self, limit: int) -> None:
+        self._heard_by.emit("limiter_changed", data={**self._named, "limit": limit})
+
+    def _entered(self, sink: EventSink) -> Entry | None:
+        self.tell(sink)
+        return self.breaker.enter()
+
+    async def _pass_breaker(self, until: float, sink: EventSink) -> Entry:
+        while (entry := self._entered(sink)) is None:
             if self._clock.monotonic() >= until:
                 raise CircuitOpen("the service failed too often lately; nothing was sent")
             await self.breaker.wait(until=until)
@@ -187,8 +207,9 @@ class ServiceGuard:
 
 
 class _ServiceTicket:
-    def __init__(self, guard: ServiceGuard, entry: Entry, slot: Slot) -> None:
+    def __init__(self, guard: ServiceGuard, entry: Entry, slot: Slot, sink: EventSink) -> None:
         self._guard = guard
+        self._sink = sink
         self._entry = entry
         self._slot = slot
         self._bucket: TokenBucket | None = None
@@ -201,6 +222,7 @@ class _ServiceTicket:
 
     def answered(self, *, tokens: int, rates: Sequence[RateLimit] = ()) -> None:
         self._is_closed = True
+        self._guard.tell(self._sink)
         self._guard.breaker.report(self._entry, None)
         self._used(tokens)
         self._guard.learn(rates)
@@ -208,6 +230,7 @@ class _ServiceTicket:
 
     def failed(self, error: ProviderError) -> None:
         self._is_closed = True
+        self._guard.tell(self._sink)
         self._guard.breaker.report(self._entry, error.code)
         if not error.maybe_billed:
             self._used(0)
@@ -230,10 +253,9 @@ class _ServiceTicket:
 class Guards:
     """The guards of all services that a process calls, and the credentials that were rejected."""
 
-    def __init__(self, *, clock: Clock, limits: Limits, sink: EventSink) -> None:
+    def __init__(self, *, clock: Clock, limits: Limits) -> None:
         self._clock = clock
         self._limits = limits
-        self._sink = sink
         self._guards: dict[tuple[str, str, str, bool], Guard] = {}
         self._quotas: dict[tuple[str, str], RetryQuota] = {}
         self._rejected: dict[tuple[str, str], str] = {}
@@ -267,18 +289,9 @@ class Guards:
             )
 
     def _made(self, request: Request) -> ServiceGuard:
-        named = {"provider": request.provider, "model": request.model}
-
-        def breaker_changed(state: BreakerState) -> None:
-            self._sink.emit("breaker_changed", data={**named, "state": state})
-
-        def limiter_changed(limit: int) -> None:
-            self._sink.emit("limiter_changed", data={**named, "limit": limit})
-
         return ServiceGuard(
             self._clock,
             self._limits,
             quota=self._quotas.setdefault((request.provider, request.model), RetryQuota()),
-            breaker_changed=breaker_changed,
-            limiter_changed=limiter_changed,
+            named={"provider": request.provider, "model": request.model},
         )

@@ -358,8 +358,10 @@ class AdaptiveLimiter:
         self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
 
     def _set(self, limit: int) -> None:
-        self.limit = max(1, min(limit, self._cap))
-        self._changed(self.limit)
+        within = max(1, min(limit, self._cap))
+        if within != self.limit:
+            self.limit = within
+            self._changed(within)
 
     async def _in_turn(self, group: str) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()

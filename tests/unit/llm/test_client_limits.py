@@ -1,6 +1,7 @@
 """Limits of a service as calls meet them: keys, breaker, quota, slots, buckets."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from pipex_core.llm.client import NullCallLog
 from pipex_core.llm.guard import Limits
 from pipex_core.llm.limits import RetryPolicy
 from pipex_core.llm.provider import Origin, Request
+from pipex_core.telemetry import Event, RunEvents
 from tests.fakes.calling import World, question, run
 from tests.fakes.clock import settle
 from tests.fakes.provider import answer
@@ -176,3 +178,31 @@ def test_the_breaker_is_asked_again_after_the_queue() -> None:
     sent, codes = run(work())
     assert sent == 5
     assert codes == ["server_error"] * 5 + ["circuit_open"] * 2
+
+
+def test_a_run_hears_of_what_its_own_calls_change() -> None:
+    async def work() -> list[list[str]]:
+        world = World(
+            RateLimited("slow"), answer(), *[outage] * 5, retry=RetryPolicy(max_retries=1)
+        )
+        heard: list[list[Event]] = [[], []]
+        for events in heard:
+            sink = RunEvents(run_id="r", clock=world.clock, listener=events.append)
+            for _ in range(3):
+                with suppress(ProviderError):
+                    await world.client.call(
+                        question,
+                        log=NullCallLog(),
+                        ledger=world.ledger,
+                        retry=world.retry,
+                        sink=sink,
+                    )
+        return [
+            [e.kind for e in events if e.kind in {"limiter_changed", "breaker_changed"}]
+            for events in heard
+        ]
+
+    first, second = run(work())
+    # the first run met a throttle and four failures, the second one the fifth
+    assert first == ["limiter_changed"]
+    assert second[0] == "breaker_changed"
