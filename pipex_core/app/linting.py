@@ -32,8 +32,9 @@ def lint_suite(path: str | Path, version: str = "latest") -> Sequence[Problem]:
     """
     place, wanted = place_and_version(path, version)
     if wanted != "latest":
-        suite = replace(load_saved(place, wanted), location="")
-        found = lint(suite, metrics=_metrics(suite, []), gate=None)
+        saved = load_saved(place, wanted)
+        suite = replace(saved, location="")
+        found = lint(suite, metrics=_metrics(suite, []), gate=_gate(saved, []))
         return [replace(problem, file=f"{place}@{wanted}") for problem in found]
     try:
         suite = read_suite(place)

@@ -29,6 +29,7 @@ _defaults: Mapping[str, Json] = {
 }
 # What ``source.reference`` says of a reference that somebody has to look at before it may gate.
 unverified_references = frozenset({"log", "synthetic"})
+shown_fields = 8  # of the metadata, in a message
 aliases = {"category": "metadata.category", "difficulty": "metadata.difficulty"}
 
 
@@ -205,9 +206,11 @@ def known_path(suite: Suite, name: str) -> str:
         return path
     if head in case_fields and any(values_at(case, path) for case in suite.cases):
         return path
-    keys = {f"metadata.{key}" for case in suite.cases for key in case.metadata}
+    keys = sorted({f"metadata.{key}" for case in suite.cases for key in case.metadata})
     near = nearest(name, [*case_fields, *keys])
-    hint = f"; did you mean {near!r}?" if near else ""
+    shown = ", ".join([*keys[:shown_fields], *(["..."] if len(keys) > shown_fields else [])])
+    known = f"; the metadata has {shown}" if keys else "; the cases have no metadata"
+    hint = f"; did you mean {near!r}?" if near else known
     raise ConfigError(f"no case has the field {name!r}{hint}", code="unknown_field")
 
 
