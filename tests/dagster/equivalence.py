@@ -263,6 +263,18 @@ def timeless(value: Any) -> Any:
     return [timeless(inner) for inner in value] if isinstance(value, list) else value
 
 
+def differences(left: Any, right: Any, path: str = "") -> Iterator[str]:
+    """Where two values differ, a line for each place."""
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        for key in sorted({*left, *right}):
+            yield from differences(left.get(key), right.get(key), f"{path}/{key}")
+    elif isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
+        for place, pair in enumerate(zip(left, right, strict=True)):
+            yield from differences(*pair, f"{path}[{place}]")
+    elif left != right:
+        yield f"{path}: {left!r} is not {right!r}"
+
+
 def spent_of(journals: JournalStore, scopes: Iterable[str]) -> tuple[int, int]:
     """Nano-USD and calls of some journals of the run."""
     states = [_state(journals, scope) for scope in scopes]
