@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from pipex_core.errors import RunLocked, StoreError
 from pipex_core.ports import AppendLog, BlobStore, Faults
@@ -56,14 +56,8 @@ class LocalBlobs:
         with _store_errors("cannot store", key):
             folder = os.path.dirname(target)  # noqa: PTH120 - a checkpoint is written after every step
             temporary = _fresh_name(folder)
-            descriptor = _created(temporary)
             try:
-                try:
-                    _write_all(descriptor, data)
-                    if self._durable:
-                        os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
+                _write_new(temporary, data, durable=self._durable)
                 self._hit("store.before_rename")
                 os.replace(temporary, target)  # noqa: PTH105 - likewise
             except BaseException:
@@ -75,8 +69,8 @@ class LocalBlobs:
 
     def get(self, key: str) -> bytes:
         try:
-            with _store_errors("cannot read", key):
-                return _read_all(self._name(key))
+            with _store_errors("cannot read", key), open(self._name(key), "rb", 0) as file:  # noqa: PTH123 - likewise
+                return file.read()
         except StoreError as exc:
             if isinstance(exc.__cause__, FileNotFoundError | NotADirectoryError):
                 raise StoreError(f"{key} is not stored", code="not_found") from exc
@@ -155,6 +149,38 @@ class LocalJournals:
         folder = self._scope(run_id, scope)
         with _store_errors(f"cannot read the journal of run {run_id}"):
             return [(name, (folder / name).read_bytes()) for name in _segments(folder)]
+
+    def scopes(self, run_id: str) -> Sequence[str]:
+        """Scopes of a run that have a journal, sorted."""
+        folder = self._run(run_id) / "journal"
+        names = (path.parent.name for path in folder.glob("*/lock"))
+        # A dot is written %2E in the folder of a scope; with one it is what a repair put aside.
+        return sorted(unquote(name) for name in names if "." not in name)
+
+    def rewrite(self, run_id: str, scope: str, segments: Sequence[tuple[str, bytes]]) -> str:
+        """Put other segments in the place of a journal; gives the folder that the old ones are kept in.
+
+        Raises:
+            RunLocked: A live process writes the scope.
+            StoreError: The store failed; the journal is as it was, or is the new one.
+        """
+        folder = self._scope(run_id, scope)
+        log = self.open_log(run_id, scope)
+        try:
+            with _store_errors(f"cannot rewrite the journal of run {run_id}"):
+                aside = Path(f"{folder}.damaged-{log.epoch}")
+                made = Path(f"{folder}.repaired-{log.epoch}")
+                _make_folders(made)
+                kept_lock = (folder / "lock").read_bytes()
+                for name, data in (*segments, ("lock", kept_lock)):
+                    _write_new(made / name, data)
+                _sync_folder(made)
+                folder.rename(aside)
+                made.rename(folder)
+                _sync_folder(folder.parent)
+        finally:
+            log.close()
+        return str(aside)
 
     def runs(self) -> Sequence[str]:
         return sorted(path.parent.name for path in self.root.glob("*/run.json"))
@@ -308,7 +334,7 @@ def _fresh_name(folder: str) -> str:
     return f"{folder}/{unfinished}{secrets.token_hex(8)}"
 
 
-def _created(path: str) -> int:
+def _created(path: str | Path) -> int:
     """A new file to be written; its folder is made when it is missing."""
     try:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -317,9 +343,14 @@ def _created(path: str) -> int:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
 
-def _read_all(path: str) -> bytes:
-    with open(path, "rb", 0) as file:  # noqa: PTH123 - likewise
-        return file.read()
+def _write_new(path: str | Path, data: bytes, *, durable: bool = True) -> None:
+    descriptor = _created(path)
+    try:
+        _write_all(descriptor, data)
+        if durable:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _make_folders(folder: Path) -> None:

@@ -217,6 +217,11 @@ def open_workspace(places: Places) -> Workspace:
     )
 
 
+def journals(settings: Settings) -> LocalJournals:
+    """The journals and files of all runs."""
+    return LocalJournals(settings.checkpoint_dir)
+
+
 def results_store(folder: str | Path) -> BlobStore:
     """The store of result tables in a local folder."""
     return LocalBlobs(folder)

@@ -36,6 +36,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "judge": ("pipex_core.cli.judge:judge", "Show, calibrate and certify judges."),
     "metric": ("pipex_core.cli.ops:metric", "List the metrics and what they need."),
     "suite": ("pipex_core.cli.suites:suite", "Import, check, version and compare suites."),
+    "checkpoint": ("pipex_core.cli.runfiles:checkpoint", "List, verify, migrate and restore checkpoints of runs."),
+    "journal": ("pipex_core.cli.runfiles:journal", "Show, verify and repair journals of runs."),
     "doctor": ("pipex_core.cli.ops:doctor", "Check the settings and this machine."),
 }  # fmt: skip
 

@@ -20,7 +20,7 @@ from pipex_core.llm.draws import Drawn
 journal_schema: Final = "pipex.journal/1"
 transaction_records: Final = ("txn_begin", "txn_commit", "txn_abort", "undo_done", "undo_failed")
 passed_over: Final = frozenset(
-    {"checkpoint", "fence", "note", "seal", "rollback", "txn_undo"}
+    {"checkpoint", "fence", "seal", "rollback", "txn_undo"}
     | {"batch_intent", "batch_created", "batch_closed"}
 )
 
@@ -102,6 +102,7 @@ class RunState:
         drawn: Prepared answers that scripted providers gave to calls that ended.
         records: How many were folded; the next record has this number.
         followed: How many this process wrote since.
+        lost: How many a repair could not keep.
         transactions: By their names.
     """
 
@@ -117,6 +118,7 @@ class RunState:
     drawn: list[Drawn] = field(default_factory=list)
     records: int = 0
     followed: int = 0
+    lost: int = 0
     transactions: dict[str, TransactionState] = field(default_factory=dict)
     _inside: dict[str, set[str]] = field(default_factory=dict)
     _own_transactions: dict[str, TransactionState] = field(default_factory=dict)
@@ -190,6 +192,16 @@ class RunState:
             self.in_doubt.append(begin)
             self.spent_nanousd += begin["reserved_nanousd"]
         self._begun.clear()
+
+    def _note(self, record: Record) -> None:
+        """Notes are for people, but for two: where a run started, and what a repair could not keep."""
+        self.lost += record.get("lost", 0)
+        carried = record.get("carried")
+        if carried is not None:
+            self.spent_nanousd += carried["spent_nanousd"]
+            self.calls += carried["calls"]
+            self.input_tokens += carried["tokens"]
+            self.provider = carried["provider"]
 
     def _close(self, record: Record) -> None:
         self.status = record["status"]
@@ -275,6 +287,7 @@ input_classes: Final = ("input", "cache_read", "cache_write_5m", "cache_write_1h
 _effects: Final = {
     "open": RunState._open,  # noqa: SLF001 - the class's own table of what each record does
     "close": RunState._close,  # noqa: SLF001
+    "note": RunState._note,  # noqa: SLF001
     "unit_begin": RunState._unit_begin,  # noqa: SLF001
     "unit_end": RunState._unit_end,  # noqa: SLF001
     "warning": RunState._warning,  # noqa: SLF001

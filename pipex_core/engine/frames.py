@@ -75,6 +75,24 @@ def scan(data: bytes) -> Scan:
     return Scan(frames=frames, starts=starts, good_bytes=position, is_whole=True)
 
 
+def salvage(data: bytes) -> tuple[Sequence[Sequence[Record]], Sequence[bytes]]:
+    """All good frames, also those behind bad bytes, and the bad bytes between them."""
+    frames: list[Sequence[Record]] = []
+    bad: list[bytes] = []
+    position = 0
+    while position < len(data):
+        found = _frame_at(data, position)
+        if found is not None:
+            records, position = found
+            frames.append(records)
+            continue
+        heads = (head.start() for head in _heads_anywhere.finditer(data, position + 1))
+        good = next((start for start in heads if _frame_at(data, start) is not None), len(data))
+        bad.append(data[position:good])
+        position = good
+    return frames, bad
+
+
 def _frame_at(data: bytes, position: int) -> tuple[Sequence[Record], int] | None:
     """Records of the frame that starts at ``position`` and the offset behind it, or None."""
     head = _head.match(data, position)

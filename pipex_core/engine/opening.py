@@ -106,10 +106,7 @@ async def _created(
         "parent_run_id": None,
         "workflow": plan.name,
         "file": plan.spec.source.file,
-        "inputs": dict(inputs),
-        "plan_digest": plan.digest,
-        "inputs_digest": digest(dict(inputs)),
-        "step_digests": {step.name: step.digest for step in plan.steps},
+        **_identity(plan, inputs),
         "created_at": started.isoformat(),
         **wanted.extra,
     }
@@ -137,6 +134,9 @@ async def _resumed(
     blobs = services.journals.blobs(run_id)
     loaded = Checkpoints(blobs, faults=services.faults).latest()
     _require_whole(run_id, state, loaded)
+    if document["plan_digest"] is None and not wanted.force:
+        message = f"nobody knows what run {run_id} was started with; if it was this, go on with --force"
+        raise ConfigError(message, code="checkpoint_mismatch")
     changed = _changed(plan, inputs, document)
     if changed and not wanted.force:
         raise ConfigError(
@@ -144,7 +144,12 @@ async def _resumed(
             " undo the change, or go on with --force, which redoes what changed",
             code="checkpoint_mismatch",
         )
-    redone = _forget(state, plan, inputs, document) if changed else []
+    redone: list[str] = []
+    if document["plan_digest"] is None:
+        # What an older program ran is not known; the one who forces it says that it fits.
+        document = await _known_now(plan, inputs, services, document)
+    elif changed:
+        redone = _forget(state, plan, inputs, document)
     journal.start(header_of(document, services))
     await journal.append({"t": "note", "text": "the run is resumed"})
     keeper = Keeper(plan, journal, blobs, services, document)
@@ -157,6 +162,27 @@ async def _resumed(
         warnings=tuple(_findings(journal, loaded, redone)),
         saved=None if loaded is None else loaded.payload,
     )
+
+
+async def _known_now(
+    plan: Plan, inputs: Mapping[str, Json], services: Services, document: Mapping[str, Json]
+) -> Mapping[str, Json]:
+    """The document of a run from elsewhere, with the plan and the inputs that it goes on with."""
+    known = {**document, **_identity(plan, inputs)}
+    blobs = services.journals.blobs(document["run_id"])
+    with services.hold():
+        await asyncio.to_thread(blobs.put, document_key, canonical_bytes(known))
+    return known
+
+
+def _identity(plan: Plan, inputs: Mapping[str, Json]) -> dict[str, Json]:
+    """What a resumed run must be equal in."""
+    return {
+        "inputs": dict(inputs),
+        "plan_digest": plan.digest,
+        "inputs_digest": digest(dict(inputs)),
+        "step_digests": {step.name: step.digest for step in plan.steps},
+    }
 
 
 def _document_of(run_id: str, services: Services) -> Mapping[str, Json]:
@@ -188,7 +214,7 @@ def _require_whole(run_id: str, state: RunState, loaded: Loaded | None) -> None:
     if loaded is None and not state.records:
         message = f"the journal and the checkpoints of run {run_id} are gone; start a new run"
         raise StoreError(message, code="state_lost")
-    if loaded is not None and loaded.checkpoint.journal_n > state.records:
+    if loaded is not None and loaded.checkpoint.journal_n > state.records + state.lost:
         raise StoreError(
             f"the journal of run {run_id} ends at record {state.records}, but checkpoint"
             f" {loaded.checkpoint.seq} was saved after {loaded.checkpoint.journal_n};"
@@ -199,6 +225,8 @@ def _require_whole(run_id: str, state: RunState, loaded: Loaded | None) -> None:
 
 def _changed(plan: Plan, inputs: Mapping[str, Json], document: Mapping[str, Json]) -> list[str]:
     """Document paths of what differs from the run's own plan and inputs."""
+    if document["plan_digest"] is None:
+        return []
     changed = [f"steps.{name}" for name in _changed_steps(plan, document)]
     if plan.digest != document["plan_digest"] and not changed:
         changed.append("workflow")
