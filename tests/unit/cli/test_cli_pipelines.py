@@ -141,6 +141,19 @@ def test_the_command_to_go_on_is_the_one_that_works() -> None:
     assert invoke(*shlex.split(following)).code == 0
 
 
+def test_a_reply_is_reused_by_the_next_run_until_it_is_too_old() -> None:
+    step = "{name: a, type: claude, prompt: p, cache: CACHE}"
+    Path("rules.yaml").write_text("responses: [{reply: x, cost: 0.5}]\n")
+    found = []
+    for cache in ("true", "true", "{ttl_seconds: 900}", "{ttl_seconds: 0}", "{key: k}", "false"):
+        text = f"workflow: {{name: w, steps: [{step.replace('CACHE', cache)}]}}\n"
+        Path("cached.yaml").write_text(text)
+        done = invoke("run", "cached.yaml", "--mock-responses", "rules.yaml", "--json").document
+        found.append((done["steps"]["a"]["metadata"].get("cache"), done["cost_usd"]))
+    hit, miss = ("hit", 0.0), ("miss", 0.5)
+    assert found == [miss, hit, hit, miss, miss, (None, 0.5)]
+
+
 def test_what_could_not_be_undone_is_gone_past_with_force() -> None:
     undo = "rollback: [{name: u, type: echo, value: 1, fail: true}]"
     steps = f"[{{name: a, type: echo, value: 1, {undo}}}, {{name: b, type: echo, fail: true}}]"
