@@ -8,10 +8,10 @@ one another, and a repeated step goes on where its scope ends.
 A step is named by its path: a step inside of an opened one (``engine.inside``) is ``report/draft``.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from pipex_core.engine.execution import Execution, execution_of
 from pipex_core.engine.fold import RunState, fold
@@ -24,8 +24,9 @@ from pipex_core.engine.runner import budget_of
 from pipex_core.engine.schedule import run_steps
 from pipex_core.engine.segments import verified
 from pipex_core.engine.services import Services
+from pipex_core.engine.timing import TookTooLong, within
 from pipex_core.engine.view import View, run_names
-from pipex_core.errors import ConfigError
+from pipex_core.errors import ConfigError, StepError
 from pipex_core.jsonvalue import Json, digest
 from pipex_core.llm.cost import Amount, Ledger
 from pipex_core.spec.plan import Plan
@@ -163,6 +164,7 @@ async def run_part(
     Raises:
         ConfigError: ``workflow_changed``, the step, a finished one or the inputs are not those of the
             earlier try; ``invalid_option``, an option cannot hold for an opened step.
+        StepError: ``limit_exceeded``, the run has no time left.
         RunLocked: Another live process executes the step.
         StoreError: The journal cannot be used.
     """
@@ -256,7 +258,9 @@ class _Part:
         limit.count = sum(one.used.steps for one in before.finished) + self._path.count("/")
         first = limit.count
         view = _view(self._plan, before, self._services).with_records(before.top())
-        record = await execute_at(self._path, view, execution, finished=before.inside())
+        record = await self._in_time(
+            execute_at(self._path, view, execution, finished=before.inside())
+        )
         await keep_variables(record, execution)
         is_told = any(one.message == executed_alone for one in execution.warnings)
         if self._plan.spec.get("transaction") and not is_told:
@@ -273,6 +277,21 @@ class _Part:
             provider_state=self._services.provider_state.save(),
             resumed=self._journal.state.records > 0,
         )
+
+    async def _in_time(self, work: Coroutine[Any, Any, StepRecord]) -> StepRecord:
+        """The record of the step, if the time of the run is enough for it.
+
+        Raises:
+            StepError: ``limit_exceeded``; the step starts over in the next try.
+        """
+        limit_s = self._plan.spec.get("resource_limits", {}).get("max_execution_time_s")
+        took_s = sum(one.record.duration_ms for one in self._before.finished) / 1000
+        left_s = None if limit_s is None else max(limit_s - took_s, 0.0)
+        try:
+            return await within(self._services.clock, left_s, work, what="the run")
+        except TookTooLong as exc:
+            message = f"the run took longer than max_execution_time_s, {limit_s:g} s"
+            raise StepError(message, code="limit_exceeded") from exc
 
     def _made(self, values: Mapping[str, Json]) -> Execution:
         services, run_id = self._services, self._before.run_id

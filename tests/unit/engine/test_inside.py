@@ -10,7 +10,7 @@ import pytest
 from pipex_core.engine.inside import opened, paths_of, step_of
 from pipex_core.engine.part import Before, Done, Ended, Finished, digest_of, end_run, run_part
 from pipex_core.engine.records import RunResult, StepRecord
-from pipex_core.errors import ConfigError, ExpressionError
+from pipex_core.errors import ConfigError, ExpressionError, StepError
 from pipex_core.spec.model import StepShape
 from pipex_core.spec.plan import Plan
 from pipex_core.steps.contract import Outcome, StepContext
@@ -161,6 +161,27 @@ def test_a_step_that_waits_for_no_deadline_is_cut_off_all_the_same() -> None:
     assert done.record.error.code == "timeout"
     assert done.record.data == whole.steps["report"].data
     assert [one.path for one in finished] == ["first", "report/draft", "report/a", "report"]
+
+
+def test_the_time_of_a_run_is_that_of_all_its_steps() -> None:
+    text = """
+workflow:
+  name: long
+  resource_limits: {max_execution_time_s: 500}
+  steps:
+    - {name: a, type: nap}
+    - {name: b, type: nap}
+    - {name: c, type: nap}
+"""
+    worlds = [World(steps={"nap": Nap}) for _ in range(2)]
+    whole = worlds[0].run(text)
+    assert whole.error is not None
+    plan = worlds[1].plan(text)
+    a = part(worlds[1], plan, "a").finished
+    b = part(worlds[1], plan, "b", [a]).finished
+    with pytest.raises(StepError) as caught:
+        part(worlds[1], plan, "c", [a, b])
+    assert (caught.value.code, caught.value.message) == (whole.error.code, whole.error.message)
 
 
 def test_a_failure_two_pipelines_down_comes_up_through_both() -> None:
