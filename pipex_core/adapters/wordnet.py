@@ -1,6 +1,7 @@
 """Synonyms from the files of WordNet in a folder, read by nltk; nothing is downloaded."""
 
 import threading
+import warnings
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,12 +20,26 @@ class WordNet:
     """
 
     def __init__(self, folder: str) -> None:
+        import nltk.data
         from nltk.corpus.reader.wordnet import WordNetCorpusReader
 
         if not (Path(folder) / "data.noun").is_file():
             message = f"{folder} holds no WordNet: there is no file data.noun"
             raise ConfigError(message, code="file_not_found")
-        self._reader = WordNetCorpusReader(folder, None)
+
+        class English(WordNetCorpusReader):  # type: ignore[misc]  # nltk has no types
+            """Without the mapping of other languages, for which nltk 3.10 wants a second WordNet."""
+
+            def map_wn(self, version: str = "wordnet") -> None:
+                """No mapping."""
+
+        # nltk 3.10 reads no folder that is not below one of its own.
+        if folder not in nltk.data.path:
+            nltk.data.path.append(folder)
+        with warnings.catch_warnings():
+            # It warns that it knows no other languages, which nobody asked for.
+            warnings.simplefilter("ignore")
+            self._reader = English(folder, None)
         self._lock = threading.Lock()  # the reader moves through open files
         self._found = lru_cache(maxsize=1 << 16)(self._look_up)
 
