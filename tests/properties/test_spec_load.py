@@ -99,7 +99,7 @@ def test_any_workflow_is_a_plan_or_problems(fields: dict[str, Json], steps: list
 
 
 @given(st.randoms(use_true_random=False), st.sampled_from([0.0, 0.01, 0.3]))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_any_file_of_the_built_in_steps_is_a_plan_or_problems(rng: Random, odd: float) -> None:
     text = json.dumps(Drawer(rng, built_in, odd=odd).file())
     found: Sequence[Problem] = ()
