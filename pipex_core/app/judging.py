@@ -1,14 +1,19 @@
 """One metric on one answer, for people at a prompt."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from pipex_core.app import wiring
 from pipex_core.evals.items import case_fields, query_of
 from pipex_core.evals.suite import Case, references
 from pipex_core.jsonvalue import Json
-from pipex_core.metrics.contract import MetricInput, Score
-from pipex_core.metrics.entries import resolve_entries
+from pipex_core.metrics.catalogue import ALIASES
+from pipex_core.metrics.contract import MetricInput, MetricType, Score
+from pipex_core.metrics.entries import Entry, resolve_entries
 from pipex_core.metrics.scoring import score_item
+from pipex_core.registry import Registry
+
+provider_words: Final = ("provider", "mock_responses", "cassette")
 
 
 def score(
@@ -28,14 +33,45 @@ def score(
         expected: One reference, a list of alternatives, or a structured value.
         input: What was asked.
         context: Source text or texts.
-        options: Of the metric, such as ``rouge_type="rouge2"``.
+        options: Of the metric, such as ``rouge_type="rouge2"``. Of metrics that need a judge also
+            ``provider``, ``mock_responses`` and ``cassette``, which say who answers.
 
     Raises:
-        SpecError: ``unknown_metric`` or ``bad_option``.
+        SpecError: ``unknown_metric`` or ``bad_option``; ``no_judge``, no model is named.
         ConfigError: ``dependency_missing``.
     """
-    (entry,) = resolve_entries([{"type": metric, **options}], wiring.metrics())
-    return score_item(entry, item_for(output, expected, input=input, context=context))
+    item = item_for(output, expected, input=input, context=context)
+    return scored({"type": metric, **options}, item, wiring.metrics())[1]
+
+
+def scored(
+    raw: Mapping[str, Json], item: MetricInput, registry: Registry[MetricType]
+) -> tuple[Entry, Score]:
+    """The entry and what it says of an item; a judge is asked where the metric needs one.
+
+    Args:
+        raw: An entry as written; of judged metrics the words of a provider stand in it too.
+        item: What is judged.
+        registry: Names of metrics.
+
+    Raises:
+        SpecError: ``unknown_metric`` or ``bad_option``; ``no_judge``.
+        ConfigError: ``dependency_missing``.
+    """
+    known = dict(raw)
+    word = str(known.get("type"))
+    name = ALIASES[word].metric if word in ALIASES else registry.canonical(word)
+    is_judged = name in registry and registry.get(name).info.cost_class == "judge"
+    words = provider_words if is_judged else ()
+    provider = {one: known.pop(one) for one in words if one in known}
+    (entry,) = resolve_entries([known], registry)
+    if not is_judged:
+        return entry, score_item(entry, item)
+    # Models, journals and tables are a second of imports that a plain metric does without.
+    from pipex_core.app.verdicts import judged
+
+    verdict = judged(entry, item, **provider)
+    return verdict.entry, verdict.score
 
 
 def item_for(

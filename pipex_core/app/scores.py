@@ -5,7 +5,7 @@ from typing import Any
 
 from pipex_core.app import wiring
 from pipex_core.app.authored import function_type
-from pipex_core.app.judging import item_for
+from pipex_core.app.judging import item_for, scored
 from pipex_core.jsonvalue import Json
 from pipex_core.metrics.contract import MetricType, Score, Scored, Unscored
 from pipex_core.metrics.custom import Contract, Judgement
@@ -122,8 +122,8 @@ def _measured(  # noqa: PLR0913 - what one measurement may know, all named
     context: Sequence[str] | str | None = None,
     **options: Json,
 ) -> Result:
-    entry = _entry({"type": metric, **options}, registry)
-    found = score_item(entry, item_for(predicted, expected, input=input, context=context))
+    item = item_for(predicted, expected, input=input, context=context)
+    entry, found = scored({"type": metric, **options}, item, registry)
     return document(shown or entry.name, entry, found)
 
 
