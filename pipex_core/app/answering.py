@@ -27,7 +27,7 @@ from pipex_core.llm.guard import Limits
 from pipex_core.llm.mock_rules import Rules, rules_of
 from pipex_core.llm.prices import PriceTable
 from pipex_core.llm.provider import Provider
-from pipex_core.ports import Clock
+from pipex_core.ports import BlobStore, Clock
 from pipex_core.secrets import Redactor
 from pipex_core.spec.yaml_text import read_yaml
 
@@ -195,8 +195,13 @@ def client_of(
     )
 
 
+def cache_store() -> BlobStore:
+    """Where answers of models are kept for equal calls."""
+    return LocalBlobs(Path(".pipex") / "cache", durable=False)
+
+
 def _call_cache(clock: Clock) -> BlobCallCache:
-    return BlobCallCache(LocalBlobs(Path(".pipex") / "cache", durable=False), clock=clock)
+    return BlobCallCache(cache_store(), clock=clock)
 
 
 def _day_budget(settings: Settings, clock: Clock) -> DayBudget | None:

@@ -6,7 +6,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -178,6 +178,11 @@ def _watchers(on_delta: Listener | None) -> Mapping[str, Watcher]:
     """The streaming handlers; ``callback`` is the one that the caller gave."""
     found = terminal_watchers(sys.stderr)
     return found if on_delta is None else {**found, "callback": lambda _: on_delta}
+
+
+def now() -> datetime:
+    """The time by this machine's clock, UTC."""
+    return SystemClock().now()
 
 
 def today() -> date:
