@@ -11,7 +11,7 @@ from pipex_core.app.suitefiles import check_attachments, read_suite
 from pipex_core.app.suiteplaces import placed
 from pipex_core.app.suites import folder_of, gate_of_suite, place_and_version
 from pipex_core.app.suiteversions import load_saved
-from pipex_core.errors import Problem, SpecError
+from pipex_core.errors import ConfigError, Problem, SpecError
 from pipex_core.evals.gatefile import Gate
 from pipex_core.evals.lint import lint
 from pipex_core.evals.suite import Suite
@@ -93,5 +93,9 @@ def _metrics_of_cases(
 def _resolved(entries: Sequence[Json], where: str) -> Mapping[str, MetricInfo]:
     # Code is imported for a run that allows it, and never to look at a suite.
     own = [one for one in entries if not is_code(one)]
-    found = resolve_entries(own, wiring.metrics(), where=where)
+    try:
+        found = resolve_entries(own, wiring.metrics(), where=where)
+    except ConfigError as exc:
+        # A library that is not installed here is a problem of the suite like others.
+        raise SpecError([Problem(code=exc.code, message=exc.message, path=where)]) from exc
     return {entry.name: entry.info for entry in found}

@@ -64,8 +64,9 @@ def diff_suites(a: Suite | str | Path, b: Suite | str | Path) -> SuiteDiff:
     before, after = (one if isinstance(one, Suite) else load_suite(one) for one in (a, b))
     try:
         uses = (_uses(before), _uses(after))
-    except SpecError:
-        # Suites with unknown metrics can be compared too; the rows are then an estimate.
+    except (SpecError, ConfigError):
+        # Suites whose metrics are unknown or not installed here can be compared too; the rows are then
+        # an estimate.
         return suitediff.diff_suites(before, after)
     return suitediff.diff_suites(before, after, uses=uses)
 

@@ -120,3 +120,11 @@ def test_a_file_that_cannot_be_read_shows_its_errors_only() -> None:
         ("cases.jsonl", 1, 1, "missing_field"),
         ("cases.jsonl", 2, 8, "bad_id"),
     ]
+
+
+def test_metrics_that_a_judge_gives_can_be_linted_without_one() -> None:
+    (folder / "suite.yaml").write_text("id: sums\ndefaults:\n  metrics: [faithfulness]\n")
+    write_lines(folder / "cases.jsonl", [{"id": "a", "input": "x", "context": "y"}])
+    assert found() == []
+    write_lines(folder / "cases.jsonl", [{"id": "a", "input": "x"}])
+    assert found() == [("cases.jsonl", 1, 1, "leak")]
