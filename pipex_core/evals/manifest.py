@@ -1,7 +1,7 @@
 """What is kept about a run beside its rows: the row of the table ``runs`` and the manifest."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
@@ -39,12 +39,17 @@ unknown_environment = Environment()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """When a run was made, and with what."""
+    """When a run was made, and with what.
+
+    Attributes:
+        limits: How many calls at once each service was found to bear, in order of the changes.
+    """
 
     started_at: datetime
     finished_at: datetime
     duration_ms: int = 0
     environment: Environment = unknown_environment
+    limits: Sequence[Mapping[str, Json]] = ()
 
 
 def run_row(
@@ -115,6 +120,7 @@ def manifest_of(
     summary: Summary,
     responses: pa.Table,
     verdict: Verdict | None,
+    around: Circumstances,
 ) -> dict[str, Json]:
     """The manifest without ``files`` and ``row_digest``, which are known when the files are."""
     shown = {
@@ -146,6 +152,7 @@ def manifest_of(
             "metrics": {name: metric_document(one) for name, one in summary.metrics.items()},
         },
         "errors": dict(sorted(Counter(responses["error_code"].drop_null().to_pylist()).items())),
+        "limiter": [dict(one) for one in around.limits],
         "retried": sum(attempts > 1 for attempts in responses["attempts"].to_pylist()),
     }
 

@@ -49,7 +49,7 @@ from pipex_core.evals.verdict import Verdict
 from pipex_core.jsonvalue import Json
 from pipex_core.llm.cost import Amount, Ledger
 from pipex_core.ports import BlobStore
-from pipex_core.telemetry import RunEvents
+from pipex_core.telemetry import Event, RunEvents
 
 no_carry = CarryIndex()
 
@@ -103,18 +103,35 @@ class EvalRun:
 
 @dataclass(slots=True, kw_only=True)
 class Watch:
-    """The events and counts of one run, shared by its phases."""
+    """The events and counts of one run, shared by its phases.
+
+    Attributes:
+        limits: How many calls at once each service was found to bear, in order of the changes.
+    """
 
     events: RunEvents
     progress: Progress
+    limits: list[Mapping[str, Json]]
 
 
 def watch(job: EvalJob, services: Services) -> Watch:
     """Somebody to tell: the listener of the services."""
-    events = RunEvents(run_id=job.run_id, clock=services.clock, listener=services.listener)
+    limits: list[Mapping[str, Json]] = []
+    started_s = services.clock.monotonic()
+
+    def heard(event: Event) -> None:
+        changed = event.kind == "limiter_changed"
+        if changed:
+            after_ms = round((services.clock.monotonic() - started_s) * 1000)
+            limits.append({"after_ms": after_ms, **event.data})
+        services.listener(event)
+        if changed:
+            events.emit("limiter", data=event.data)
+
+    events = RunEvents(run_id=job.run_id, clock=services.clock, listener=heard)
     total = len(job.cases) * job.repeats
     progress = Progress(total=total, events=events, clock=services.clock)
-    return Watch(events=events, progress=progress)
+    return Watch(events=events, progress=progress, limits=limits)
 
 
 async def respond(  # noqa: PLR0913 - what a phase has of its run, all named
@@ -216,7 +233,9 @@ def publish_run(  # noqa: PLR0913 - the tables of a run, and where they go
             **({} if calls is None else {"calls": calls}),
             "comparisons": comparison_table(judgement.comparisons),
         },
-        cleaned(manifest_of(job, row, judgement.summary, filled, judgement.verdict), redact),
+        cleaned(
+            manifest_of(job, row, judgement.summary, filled, judgement.verdict, around), redact
+        ),
     )
     return EvalRun(job=job, responses=filled, scores=scores, judgement=judgement, manifest=manifest)
 
@@ -322,6 +341,7 @@ async def _phases(
             finished_at=clock.now(),
             duration_ms=round((clock.monotonic() - started) * 1000),
             environment=around.environment,
+            limits=watching.limits,
         )
         run = await asyncio.to_thread(
             publish_run,
