@@ -155,6 +155,10 @@ class _Composer:
         self._characters = 0
         self.problems: list[Problem] = []
 
+    @cached_property
+    def _lines(self) -> list[str]:
+        return line_end.split(self._text)
+
     def compose(self) -> Node | None:
         """The root of the document; None when it is empty or broken."""
         try:
@@ -195,10 +199,13 @@ class _Composer:
                 pass
 
     def _scalar(self, event: _Yaml) -> Node:
-        # With an anchor the place is the anchor's, so an offset into the text says nothing.
-        one_line = event.start_mark.line == event.end_mark.line and event.anchor is None
+        one_line = event.start_mark.line == event.end_mark.line
         one_line = one_line and event.style not in {"|", ">"}
         node = Node(event.start_mark, (event.style or "p") if one_line else "")
+        if event.anchor is not None:
+            before = event.start_mark.column + 1 + len(event.anchor)
+            text = self._lines[event.start_mark.line][before:]
+            node.text_column += before - event.start_mark.column + len(text) - len(text.lstrip())
         self._refuse_tag(event)
         node.characters = len(event.value)
         node.end = event.end_mark.column
@@ -341,7 +348,7 @@ class _Composer:
             self._problem("yaml_syntax", message, event.start_mark)
 
     def _problem(self, code: str, message: str, mark: _Yaml) -> None:
-        lines = line_end.split(self._text)
+        lines = self._lines
         line, column = mark.line + 1, mark.column + 1
         if line > len(lines):  # libyaml ends a last line that has no end
             line, column = len(lines), len(lines[-1]) + 1

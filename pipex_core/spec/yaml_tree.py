@@ -17,20 +17,14 @@ class Node:
     """A value with its place; of a map its entries after merging, of a list its items."""
 
     __slots__ = (
-        "characters",
-        "column",
-        "end",
-        "entries",
-        "height",
-        "line",
-        "nodes",
-        "style",
-        "value",
+        *("characters", "column", "end", "entries", "height", "line", "nodes", "style"),
+        *("text_column", "value"),
     )
 
     def __init__(self, mark: Any, style: str = "") -> None:  # noqa: ANN401 - of libyaml or of PyYAML
         self.line: int = mark.line + 1
         self.column: int = mark.column + 1
+        self.text_column = self.column  # of a scalar: behind its anchor
         self.end = 0  # of a scalar on one line: offset in the line just behind it
         self.style = style  # of a scalar on one line: "p", "'" or '"'; else empty
         self.value: Json = None
@@ -91,13 +85,13 @@ class _Places:
         if not node.style or not isinstance(node.value, str):
             return
         if node.style == "p":
-            self.flow_text[path] = node.column
+            self.flow_text[path] = node.text_column
             return
-        self.flow_text[path] = node.column + 1
+        self.flow_text[path] = node.text_column + 1
         escape = "\\" if node.style == '"' else "'"
         line = self._line(node.line)
-        if escape in line[node.column : node.end - 1]:
-            self.escaped[path] = line[node.column - 1 : node.end]
+        if escape in line[node.text_column : node.end - 1]:
+            self.escaped[path] = line[node.text_column - 1 : node.end]
             self._room -= len(self.escaped[path])
 
     def _line(self, number: int) -> str:

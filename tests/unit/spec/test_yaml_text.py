@@ -200,7 +200,7 @@ def test_an_alias_stands_where_it_is_used_and_its_inside_where_it_was_written() 
         ("k: 'it''s'", 3, 9),
         (r'k: "a\tbc"', 2, 8),
         (r'k: "\x41\u0042\U00000043d"', 3, 25),
-        ("k: &a 'abc'", 2, 4),
+        ("k: &a 'abc'", 2, 10),
         ("k: |\n  abc", 2, 4),
         ("k: 'a\n  bc'", 2, 4),
     ],
@@ -332,3 +332,22 @@ def test_a_byte_that_is_no_utf_8_is_shown_where_it_stands(
         read_yaml(text)
     (problem,) = caught.value.problems
     assert (problem.code, problem.line, problem.column) == ("yaml_syntax", line, column)
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "place"),
+    [
+        ('a: &x  "{{ y }}"', 3, (1, 12)),
+        ("a: &long plain {{ y }}", 9, (1, 19)),
+        ("a: &q 'it''s {{ y }}'", 8, (1, 17)),
+        ('a: &t "b\\tc {{ y }}"', 7, (1, 16)),
+        ("a: &z\n  {{ y }}", 3, (1, 4)),
+        ("a: &z |\n  {{ y }}", 3, (1, 4)),
+    ],
+)
+def test_a_character_is_found_behind_an_anchor_on_its_line(
+    text: str, position: int, place: tuple[int, int]
+) -> None:
+    finding = Finding(code="x", message="", path="a", position=position, in_text=True)
+    found = read_yaml(text).source.problem(finding)
+    assert (found.line, found.column) == place
