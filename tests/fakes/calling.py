@@ -77,6 +77,11 @@ class World:
             cache=cache,
         )
 
+    def provide(self, provider: ScriptedProvider) -> None:
+        """Have another provider answer."""
+        self.provider = provider
+        self.client = self._client(self.limits)
+
     def limit_day(self, day: DayBudget) -> None:
         """Have every call fit in the budget of a day too."""
         self.client = self._client(self.limits, day=day)

@@ -36,6 +36,12 @@ def test_only_what_was_sent_may_be_billed() -> None:
     assert here.silent("late").maybe_billed
 
 
+def test_an_error_of_ours_learns_where_it_happened() -> None:
+    error = AuthFailed("no")
+    here.mark(error)
+    assert (error.provider, error.model) == ("gemini", "m")
+
+
 def test_a_missing_key_names_its_variable() -> None:
     assert require_key("k", provider="gemini", vendor="Gemini") == "k"
     with pytest.raises(AuthFailed, match="set GEMINI_API_KEY"):
