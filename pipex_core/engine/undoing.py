@@ -55,6 +55,7 @@ async def in_transaction(execution: Execution, prefix: str, work: Work) -> Ran:
     if ran.failed is None and ran.stopped is None:
         if outer is None:
             await execution.journal.append({"t": "txn_commit", "txn": transaction.name})
+            transaction.state.status = "committed"
             await asyncio.to_thread(transaction.forget)
         return ran
     is_parked = ran.failed is not None and ran.failed.retry_after_s is not None
@@ -125,6 +126,8 @@ class _Undoing:
         for record in self._transaction.said():
             self._journal.append_soon(record)
         if is_whole:
+            # A further try of these steps in this process has a transaction of its own.
+            self._transaction.state.status = "undoing"
             await self._journal.append({"t": "txn_abort", "txn": self._transaction.name})
         clock = self._execution.services.clock
         until = clock.monotonic() + undo_s

@@ -60,7 +60,7 @@ def text_of(operations: list[dict[str, Any]]) -> str:
 
 
 @given(operations=st.lists(operation, min_size=1, max_size=5), deaths=deaths)
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_files_are_as_they_were_and_undone_in_reverse_wherever_it_is_killed(
     operations: list[dict[str, Any]], deaths: list[tuple[str, int]]
 ) -> None:
