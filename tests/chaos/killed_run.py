@@ -19,6 +19,7 @@ sys.path.insert(0, str(root))
 from pipex_core.adapters.local import ArmedFaults, Fault, SystemClock  # noqa: E402 - needs the path
 from pipex_core.adapters.local_files import LocalJournals  # noqa: E402
 from pipex_core.adapters.mock import MockProvider  # noqa: E402
+from pipex_core.app.answering import ScriptState  # noqa: E402
 from pipex_core.llm.client import LlmClient  # noqa: E402
 from pipex_core.llm.mock_rules import rules_of  # noqa: E402
 from pipex_core.llm.prices import PriceTable  # noqa: E402
@@ -60,11 +61,39 @@ workflow:
       type: parallel_claude
       parallel_tasks: [{id: e, prompt: "e {{n}}"}, {id: f, prompt: f, output_to_file: f.txt}]
     - {name: save, type: checkpoint, label: late}
+    - {name: hello, type: claude_session, prompt: "hello {{n}}", session_config: {session_name: talk}}
+    - name: route
+      type: switch
+      expression: "vars.n"
+      cases:
+        "3": [{name: three, type: claude, prompt: "three {{child.two}}"}]
+      default: [{name: other, type: claude, prompt: "another number"}]
+    - {name: again, type: claude_session, prompt: "again", session_config: {session_name: talk}}
+    - name: look
+      type: claude
+      prompt: "look at the notes"
+      claude_options: {allowed_tools: [Read]}
+    - name: shape
+      type: claude
+      prompt: "a map, please"
+      output_schema: {type: object, required: [x]}
+      repair: 1
     - {name: words, type: data_transform, input_source: "split(child.two, ' ')",
        operations: [{operation: unique}]}
     - {name: final, type: claude, prompt: "final {{words}} {{n}}", output_to_file: final.txt}
   outputs: {said: "final.text"}
 """
+
+
+read = {"name": "Read", "input": {"file_path": "notes.txt"}}
+rules = {
+    "responses": [
+        {"when": {"step": "look"}, "tool_calls": [read], "reply": "seen", "cost": 0.001},
+        # The answer that is wrong comes first, and only once however often the process dies.
+        {"when": {"step": "shape"}, "replies": ["no map", {"json": {"x": 1}}], "cost": 0.001},
+        {"echo": True, "cost": 0.001},
+    ]
+}
 
 
 class BilledProvider(MockProvider):
@@ -73,12 +102,11 @@ class BilledProvider(MockProvider):
     billable = True
 
     def __init__(self, bills: Path) -> None:
-        rules = rules_of({"responses": [{"echo": True, "cost": 0.001}]})
-        super().__init__(rules, clock=SystemClock())
+        super().__init__(rules_of(rules), clock=SystemClock())
         self._bills = bills
 
     async def complete(self, request: Request) -> Response:
-        line = json.dumps([request.origin.path, request.prompt]) + "\n"
+        line = json.dumps([request.origin.path, len(request.messages), request.prompt]) + "\n"
         with self._bills.open("a", encoding="utf-8") as file:
             file.write(line)
         await asyncio.sleep(0)
@@ -88,7 +116,10 @@ class BilledProvider(MockProvider):
 def world_in(folder: Path, faults: ArmedFaults) -> World:
     """Services on the files of ``folder`` and on the real clock."""
     provider = BilledProvider(folder / "bills")
-    world = World(journals=LocalJournals(folder / "checkpoints", lock_wait_s=0, faults=faults))
+    world = World(
+        journals=LocalJournals(folder / "checkpoints", lock_wait_s=0, faults=faults),
+        files={"notes.txt": "three"},
+    )
     client = LlmClient(
         providers={"mock": provider},
         clock=SystemClock(),
@@ -96,7 +127,11 @@ def world_in(folder: Path, faults: ArmedFaults) -> World:
         prices=PriceTable.from_text(prices),
     )
     return world.with_services(
-        clock=SystemClock(), client=client, faults=faults, vendors={"anthropic": "mock"}
+        clock=SystemClock(),
+        client=client,
+        faults=faults,
+        vendors={"anthropic": "mock"},
+        provider_state=ScriptState([provider]),
     )
 
 

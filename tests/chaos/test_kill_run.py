@@ -28,14 +28,16 @@ points = (
     "checkpoint.before_save",
     "checkpoint.after_save",
 )
-calls = 11
+calls = 18
+steps = 15
 at_once = 2  # most calls in flight
 most_kills = 5
 
 pytestmark = pytest.mark.chaos
 
 
-Call = tuple[str, str]
+Call = tuple[str, int, str]
+Answer = tuple[str, int]
 
 
 class Place:
@@ -65,17 +67,30 @@ class Place:
         return ended.returncode == 0
 
     def bills(self) -> list[Call]:
-        """Every call that the model was sent: step path and prompt, in order."""
+        """Every call that the model was sent: step path, number of messages, prompt; in order."""
         file = self.folder / "bills"
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-        return [(path, prompt) for path, prompt in map(json.loads, lines)]
+        return [(path, count, prompt) for path, count, prompt in map(json.loads, lines)]
 
-    def answered(self) -> set[str]:
-        """Units that have a durable answer, read from the files themselves."""
+    def asked(self, since: int) -> set[Answer]:
+        """Calls that were sent from a bill on: step path and which of the different calls of the step."""
+        places: dict[str, list[Call]] = {}
+        found = set()
+        for number, call in enumerate(self.bills()):
+            known = places.setdefault(call[0], [])
+            if call not in known:
+                known.append(call)
+            if number >= since:
+                found.add((call[0], known.index(call)))
+        return found
+
+    def answered(self) -> set[Answer]:
+        """Calls that have a durable answer, read from the files themselves."""
         journals = LocalJournals(self.folder / "checkpoints")
         found = examine(journals.read_log(f"r{self._run}", "main"))
         assert isinstance(found, Verified), found
-        return {record["unit"] for record in found.records if record["t"] == "done"}
+        done = (record for record in found.records if record["t"] == "done")
+        return {(record["unit"], record["ordinal"]) for record in done}
 
     def result(self) -> Mapping[str, Any]:
         """What the run made, without ids, times and the count of repeated calls."""
@@ -108,7 +123,7 @@ def finish(place: Place, deaths: Sequence[Sequence[str]], undisturbed: Mapping[s
         durable = place.answered()
         before = len(place.bills())
         ended = place.start(*death)
-        repeated = {path for path, _ in place.bills()[before:]} & durable
+        repeated = place.asked(before) & durable
         assert not repeated, f"paid again: {repeated}"
         if ended:
             break
@@ -124,6 +139,16 @@ def test_a_run_killed_at_a_named_point_ends_as_if_it_had_not_been(
     place = Place(tmp_path)
     finish(place, [(point, "2"), (point, "3")], undisturbed)
     assert place.kills > 0
+
+
+def test_a_run_killed_between_any_two_steps_ends_as_if_it_had_not_been(
+    tmp_path: Path, undisturbed: Mapping[str, Any]
+) -> None:
+    # Every process lives for one more step of the pipeline: it dies when that one's checkpoint is saved.
+    place = Place(tmp_path)
+    finish(place, [("checkpoint.after_save", "1")] * (steps + 1), undisturbed)
+    assert place.kills == steps + 1
+    assert len(place.bills()) == calls
 
 
 @pytest.mark.parametrize("seed", range(4))
