@@ -6,7 +6,7 @@ service that stays away is ``judge_error``, a call that the budget refuses is ``
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, assert_never
 
 from pipex_core.errors import BudgetExceeded, ConfigError, ProviderError
 from pipex_core.evals.answers import fatal_codes
@@ -170,6 +170,8 @@ class _Ballot:
                     return Unscored(code="judge_abstained", reason=reasoning[:_quoted])
                 case Misread(problem):
                     text = _mending(prompt, problem)
+                case _ as never:
+                    assert_never(never)
         return Unscored(code="judge_parse", reason=f"after {most_repairs} repairs: {problem}")
 
     async def _sent(self, question: Question, text: str) -> Reply | Unscored:

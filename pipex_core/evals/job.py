@@ -140,6 +140,17 @@ class EvalJob:
         return self.case_metrics.get(case_id, self.metrics)
 
     @property
+    def announcement(self) -> dict[str, Json]:
+        """What the event says that begins the run."""
+        return {
+            "suite": self.suite.id,
+            "target": self.target.target_id,
+            "model": self.target.model_id,
+            "rows": len(self.cases) * self.repeats,
+            "metrics": [entry.name for entry in self.metrics],
+        }
+
+    @property
     def judged(self) -> Sequence[Entry]:
         """The entries that a judge gives the number of: those of the run, then those of single cases."""
         found = {entry.name: entry for entry in self.metrics}

@@ -275,15 +275,11 @@ def _length_bias(pairs: Sequence[_Pair], kind: Kind) -> tuple[float | None, list
     return rho, None if ends is None else list(ends)
 
 
-def _verdict(score: Score | None) -> tuple[str | float | None, ...]:
+def _verdict(score: Score) -> tuple[str | float | None, ...]:
     """What two verdicts are compared by."""
-    match score:
-        case Scored():
-            return (score.label, round(score.value, 9))
-        case Unscored():
-            return (score.code,)
-        case _:
-            return ()
+    if isinstance(score, Unscored):
+        return (score.code,)
+    return (score.label, round(score.value, 9))
 
 
 def _code(score: Score) -> str | None:

@@ -110,24 +110,10 @@ def prepare(
         SpecError: All problems of metrics, gate and target at once.
         ConfigError: ``dependency_missing``.
     """
-    suite = request.suite
-    problems: list[Problem] = []
-    raw = suite.defaults.metrics if request.metrics is None else request.metrics
+    cases = list(request.suite.cases if request.cases is None else request.cases)
     seating = _Seating(registry, bench, request)
-    entries = seating.entries(list(raw), "metrics", problems)
-    if not raw and not any(case.metrics for case in suite.cases):
-        problems.append(
-            Problem(code="missing_field", message="no metrics: name one, or give the suite some")
-        )
-    cases = list(suite.cases if request.cases is None else request.cases)
-    problems += problems_of_repeats(entries)
-    case_metrics = _case_metrics(cases, entries, seating, problems)
-    problems += _target_problems(request.target, cases)
-    if request.gate is not None and not problems:
-        every = [*entries, *_flat(case_metrics)]
-        problems += _gate_problems(request.gate, _expected(request, cases, every), request.baseline)
-    if problems:
-        raise SpecError(problems)
+    entries, case_metrics = _checked(request, cases, seating)
+    suite = request.suite
     known = hashes_by_id(suite)
     repeats = suite.defaults.repeats if request.repeats is None else request.repeats
     reducer = suite.defaults.reducer
@@ -164,6 +150,29 @@ def prepare(
     )
 
 
+def _checked(
+    request: Request, cases: Sequence[Case], seating: "_Seating"
+) -> tuple[tuple[Entry, ...], Mapping[str, Sequence[Entry]]]:
+    """The entries of the run and of single cases, when nothing is wrong with the request."""
+    suite = request.suite
+    problems: list[Problem] = []
+    raw = suite.defaults.metrics if request.metrics is None else request.metrics
+    entries = seating.entries(list(raw), "metrics", problems)
+    if not raw and not any(case.metrics for case in suite.cases):
+        problems.append(
+            Problem(code="missing_field", message="no metrics: name one, or give the suite some")
+        )
+    problems += problems_of_repeats(entries)
+    case_metrics = _case_metrics(cases, entries, seating, problems)
+    problems += _target_problems(request.target, cases)
+    if request.gate is not None and not problems:
+        every = [*entries, *_flat(case_metrics)]
+        problems += _gate_problems(request.gate, _expected(request, cases, every), request.baseline)
+    if problems:
+        raise SpecError(problems)
+    return entries, case_metrics
+
+
 def dry_run(
     job: EvalJob,
     *,
@@ -185,10 +194,7 @@ def dry_run(
     rest = [unit for unit in units if unit.name not in names]
     to_ask = [unit for unit in rest if not _serves(job, carried(unit))]
     bound = _bound_usd(job.target, to_ask, prices)
-    warnings = list(job.warnings)
-    if bound is not None and bound > dear_usd and job.options.budget is None:
-        text = f"the calls may cost up to {bound:.2f} USD and there is no budget"
-        warnings.append(("no_budget", text))
+    warnings = [*job.warnings, *_money_warnings(bound, job.options.budget)]
     return DryRun(
         rows=len(units),
         carried=len(rest) - len(to_ask),
@@ -198,6 +204,18 @@ def dry_run(
         max_cost_usd=bound,
         warnings=warnings,
     )
+
+
+def _money_warnings(bound: float | None, budget: Budget | None) -> Iterator[tuple[str, str]]:
+    """What to say of the most that the calls may cost, in USD, and the cap on it."""
+    cap = None if budget is None else budget.max_cost_usd
+    if bound is None:
+        return
+    if bound > dear_usd and budget is None:
+        yield "no_budget", f"the calls may cost up to {bound:.2f} USD and there is no budget"
+    elif cap is not None and bound > cap:
+        text = f"the calls may cost up to {bound:.6f} USD, and the budget is {cap} USD"
+        yield "budget_too_small", text
 
 
 def _serves(job: EvalJob, answer: Answer | None) -> bool:

@@ -275,7 +275,7 @@ async def evaluate(
     try:
         check_resume(job, journal)
         journal.start(header_of(job, services))
-        watching.events.emit("eval_started", data=_start_facts(job))
+        watching.events.emit("eval_started", data=job.announcement)
         for code, message in job.warnings:
             watching.events.emit("warning", data={"code": code, "message": message})
         with lean_memory():
@@ -303,6 +303,42 @@ async def _phases(
     clock = services.clock
     started_at, started = clock.now(), clock.monotonic()
     ledger = Ledger(job.options.budget)
+    responses, scores = await _rows(job, services, journal, watching, around, ledger)
+    with services.hold():
+        judgement, refusal = await asyncio.to_thread(_judged, job, responses, scores)
+        calls = await asyncio.to_thread(calls_table, journal.records(), run_id=job.run_id)
+        circumstances = Circumstances(
+            started_at=started_at,
+            finished_at=clock.now(),
+            duration_ms=round((clock.monotonic() - started) * 1000),
+            environment=around.environment,
+            limits=watching.limits,
+        )
+        run = await asyncio.to_thread(
+            publish_run,
+            job,
+            responses,
+            scores,
+            judgement,
+            around=circumstances,
+            blobs=around.blobs,
+            calls=calls,
+            redact=services.redact,
+        )
+        if refusal is not None:
+            raise refusal  # What was paid for is published; only the verdict is not there.
+        return replace(run, spent=ledger.spent)
+
+
+async def _rows(
+    job: EvalJob,
+    services: Services,
+    journal: Journal,
+    watching: Watch,
+    around: _Around,
+    ledger: Ledger,
+) -> tuple[pa.Table, pa.Table]:
+    """The responses and their scores; what needs no judge is scored while others are still asked."""
     rulings: dict[str, Ruling] = {}
     behind = ScoringBehind(
         Scoring(job, carried=around.carry.scores, progress=watching.progress, rulings=rulings.get)
@@ -330,33 +366,9 @@ async def _phases(
             rulings |= await jury.hear(responses.table, carried=around.carry.scores)
             behind.add(responses.table)
         with services.hold():
-            scores = await behind.table()
+            return responses.table, await behind.table()
     finally:
         behind.close()
-    with services.hold():
-        judgement, refusal = await asyncio.to_thread(_judged, job, responses.table, scores)
-        calls = await asyncio.to_thread(calls_table, journal.records(), run_id=job.run_id)
-        circumstances = Circumstances(
-            started_at=started_at,
-            finished_at=clock.now(),
-            duration_ms=round((clock.monotonic() - started) * 1000),
-            environment=around.environment,
-            limits=watching.limits,
-        )
-        run = await asyncio.to_thread(
-            publish_run,
-            job,
-            responses.table,
-            scores,
-            judgement,
-            around=circumstances,
-            blobs=around.blobs,
-            calls=calls,
-            redact=services.redact,
-        )
-        if refusal is not None:
-            raise refusal  # What was paid for is published; only the verdict is not there.
-        return replace(run, spent=ledger.spent)
 
 
 def _judged(
@@ -368,16 +380,6 @@ def _judged(
         return decide(job, found), None
     except ConfigError as error:
         return found, error
-
-
-def _start_facts(job: EvalJob) -> dict[str, Json]:
-    return {
-        "suite": job.suite.id,
-        "target": job.target.target_id,
-        "model": job.target.model_id,
-        "rows": len(job.cases) * job.repeats,
-        "metrics": [entry.name for entry in job.metrics],
-    }
 
 
 def _end_facts(run: EvalRun) -> dict[str, Json]:
