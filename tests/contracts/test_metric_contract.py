@@ -245,7 +245,7 @@ def test_aliases_name_metrics_that_exist_and_take_their_options() -> None:
 
 def test_naming_the_metrics_loads_no_library() -> None:
     heavy = (
-        "nltk sacrebleu rapidfuzz rouge_score numpy scipy pyarrow jsonschema sqlglot sqlite3 torch"
+        "nltk sacrebleu rapidfuzz rouge_score numpy scipy pyarrow jsonschema sqlglot torch"
         " transformers sentence_transformers wordllama"
     )
     program = (

@@ -1,6 +1,7 @@
 """Rule R1: what is no number inside the range is a reason, and the reason says what happened."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -9,12 +10,17 @@ from pipex_core.jsonvalue import Json
 from pipex_core.metrics.contract import (
     Corpus,
     MetricInfo,
+    MetricInput,
+    Sample,
+    Score,
     Scored,
     Unscored,
     aggregated,
     best,
     hit,
     measured,
+    measured_repeats,
+    prepared,
     too_many_tokens,
     why_no_answer,
 )
@@ -139,3 +145,27 @@ def test_why_there_is_no_answer(response_class: str, status: str, code: str) -> 
     assert absent is not None
     assert absent.code == code
     assert why_no_answer(answer("x")) is None
+
+
+class Together(Answering):
+    """A metric of repeats that breaks, and one that gets ready and breaks."""
+
+    of = None
+
+    def score_repeats(self, samples: Sequence[Sample]) -> Score:
+        raise KeyError(len(samples))
+
+    def prepare(self, items: Sequence[MetricInput]) -> None:
+        raise MemoryError(len(items))
+
+
+def test_an_exception_over_repeats_is_a_reason_too() -> None:
+    found = measured_repeats(Together(lambda _: Scored(value=1.0)), [])
+    assert found == Unscored(code="metric_error", reason="KeyError: 0")
+
+
+def test_getting_ready_is_asked_of_those_who_can_and_its_failure_waits_for_the_score() -> None:
+    plain = Answering(lambda _: Scored(value=1.0))
+    prepared(plain, [answer("x")])
+    prepared(Together(lambda _: Scored(value=1.0)), [answer("x")])
+    assert measured(plain, answer("x")) == Scored(value=1.0)

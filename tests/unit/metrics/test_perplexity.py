@@ -130,3 +130,7 @@ def test_any_scorer_may_give_the_probabilities() -> None:
 def test_other_texts_are_another_ruler() -> None:
     one, other = (entry_of({"type": "perplexity", "corpus": text}) for text in ("a b", "a c"))
     assert one.info.identity != other.info.identity
+
+
+def test_a_text_without_words_has_no_tokens() -> None:
+    assert Trigrams(texts).logprobs(" ") == []

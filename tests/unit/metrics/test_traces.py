@@ -63,6 +63,7 @@ def test_each_call_is_matched_once_and_as_well_as_possible() -> None:
     wanted = [call("f", b=1), call("f", a=1)]
     assert of_calls(made, wanted).value == 1.0
     assert of_calls([call("f")], [call("f"), call("f")]).value == pytest.approx(2 / 3)
+    assert of_calls([call("f"), call("f")], [call("f")]).value == pytest.approx(2 / 3)
 
 
 def test_the_order_counts_when_asked() -> None:
