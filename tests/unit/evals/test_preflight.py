@@ -156,6 +156,18 @@ def test_the_bound_of_the_cost_is_the_sum_over_the_calls_to_come() -> None:
     assert not dry_run(capped, carried=nothing, done=nothing, prices=table).warnings
 
 
+def test_a_cap_that_the_calls_may_pass_is_told_of_before_the_first_one() -> None:
+    target, table = replace(prompt, model="priced", max_tokens=1000), PriceTable.from_text(prices)
+
+    def told(cap: str) -> list[str]:
+        made = job(target=target, options={"budget": Budget(max_cost_usd=Decimal(cap))})
+        plan = dry_run(made, carried=nothing, done=nothing, prices=table)
+        return [code for code, _ in plan.warnings]
+
+    # five calls of 1 000 output tokens at 5 USD per million and 50 to 60 of input at 1 USD
+    assert (told("0.025"), told("0.026")) == (["budget_too_small"], [])
+
+
 def test_a_case_whose_prompt_has_no_value_costs_nothing() -> None:
     made = job(target=replace(prompt, model="priced", prompt="{{ nothing }}"))
     plan = dry_run(made, carried=nothing, done=nothing, prices=PriceTable.from_text(prices))
