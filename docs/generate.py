@@ -95,7 +95,10 @@ def metric_lines() -> Iterator[str]:
     yield from (
         "A metric says one number of one answer, or the reason why there is none. In a suite or with",
         "`--metrics FILE` an entry is a name or a map: `{type: rouge, rouge_type: rougeL, threshold: 0.3}`.",
-        "Every entry may have `name`, `threshold`, `tier`, `weight`, `negate`, `extract` and `required`.",
+        "Every entry may have `name`, `threshold`, `tier`, `weight`, `negate`, `extract`, `fallback` and `required`.",
+        "What needs context, query or reference also has `source_field`, `query_field` or `reference_field`: a field",
+        "of the case, else of a map input, else a path of the metadata. [Write a metric](../howto/write-a-metric.md) of",
+        "your own when none of these fits.",
         "",
         "| metric | says | range | better | passes at | needs |",
         "|---|---|---|---|---|---|",
