@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipex_core.errors import ConfigError, SpecError
+from pipex_core.evals.target import moving_aliases
 from pipex_core.jsonvalue import Json
 from pipex_core.registry import nearest
 from pipex_core.spec.model import Finding
@@ -13,7 +14,6 @@ from pipex_core.spec.yaml_text import Document, read_yaml
 models_file = "models.yaml"
 fixtures = "fixtures"  # folder below pipelines/ whose files belong to them and are none
 known_providers = ("mock", "live", "mixed", "replay")
-moving_aliases = ("-latest", ":latest")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

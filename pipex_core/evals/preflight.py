@@ -20,7 +20,7 @@ from pipex_core.evals.pipeline import PipelineTarget
 from pipex_core.evals.recorded import RecordedTarget
 from pipex_core.evals.respond import Unit
 from pipex_core.evals.suite import Case, Suite, hashes_by_id, plan_digest, suite_digest
-from pipex_core.evals.target import PromptTarget, Target
+from pipex_core.evals.target import PromptTarget, Target, moving
 from pipex_core.expressions.template import read_template
 from pipex_core.jsonvalue import Json, canonical
 from pipex_core.llm.cost import Budget
@@ -164,7 +164,7 @@ def _checked(
         )
     problems += problems_of_repeats(entries)
     case_metrics = _case_metrics(cases, entries, seating, problems)
-    problems += _target_problems(request.target, cases)
+    problems += [*moving(request.target), *_target_problems(request.target, cases)]
     if request.gate is not None and not problems:
         every = [*entries, *_flat(case_metrics)]
         problems += _gate_problems(request.gate, _expected(request, cases, every), request.baseline)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from pipex_core.errors import ExpressionError, PipexError, ProviderError, Refused
+from pipex_core.errors import ExpressionError, PipexError, Problem, ProviderError, Refused
 from pipex_core.evals.answers import Answer, failed
 from pipex_core.evals.pipeline import PipelineTarget
 from pipex_core.evals.recorded import RecordedTarget
@@ -24,6 +24,7 @@ from pipex_core.llm.provider import CallLog, Message, Origin, Request
 from pipex_core.telemetry import EventSink
 
 default_prompt = "{{ input }}"
+moving_aliases = ("-latest", ":latest")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,3 +223,11 @@ def json_of_text(text: str) -> Json:
 
 
 Target = PromptTarget | PipelineTarget | RecordedTarget
+
+
+def moving(target: Target) -> list[Problem]:
+    """That the model of a target may be another one tomorrow, so that no two runs could be compared."""
+    if isinstance(target, RecordedTarget) or not target.model_id.endswith(moving_aliases):
+        return []
+    message = f"{target.model_id!r} may mean another model tomorrow; name a fixed version"
+    return [Problem(code="moving_alias", message=message, path="model")]

@@ -13,12 +13,13 @@ from pipex_core.evals.gatefile import gate_of
 from pipex_core.evals.job import RunOptions, expected_text
 from pipex_core.evals.judged import SummaryBaseline
 from pipex_core.evals.judgement import judged_of
+from pipex_core.evals.pipeline import PipelineTarget
 from pipex_core.evals.preflight import dry_run
 from pipex_core.evals.suite import SuiteDefaults
 from pipex_core.llm.cost import Budget
 from pipex_core.llm.prices import PriceTable
 from tests.fakes.evaluation import capital_suite, case, job, prompt, recorded, run
-from tests.fakes.world import prices, problems_of
+from tests.fakes.world import World, prices, problems_of
 
 
 def refused(**fields: Any) -> list[str]:
@@ -221,3 +222,11 @@ def test_the_suite_gives_time_and_budget_where_the_run_says_nothing() -> None:
     assert (other.options.timeout_s, other.options.budget) == (1.0, own)
     tokens = capital_suite(extra={"budget": {"max_tokens": 5}})
     assert job(tokens).options.budget == Budget(max_tokens=5)
+
+
+def test_a_model_that_moves_is_no_system_to_test() -> None:
+    assert refused(target=replace(prompt, model="gemini-flash-latest")) == ["moving_alias"]
+    step = "{name: a, type: claude, prompt: '{{ inputs.input }}'}"
+    text = f"workflow:\n  name: w\n  inputs: {{input: {{type: string}}}}\n  steps: [{step}]\n"
+    bound = PipelineTarget(plan=World().plan(text), model="claude:latest")
+    assert refused(target=bound) == ["moving_alias"]
