@@ -13,11 +13,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipex_core.errors import Problem, SpecError
@@ -36,6 +37,9 @@ from pipex_core.spec.model import Finding
 suite_key: Final = b"pipex.suite"
 _encoding_key: Final = b"pipex.encoding"
 _rows: Final = 16  # 16 of the largest cases are 256 MB: what a hostile table may cost
+_large_row_bytes: Final = 1_000_000
+_long_text: Final = 1_000
+_remembered: Final = 16
 _surrogate: Final = re.compile("[\ud800-\udfff]")
 _either: Final = frozenset({"input", "expected_output", "context"})
 _numbers: Final = {"version": pa.int64(), "weight": pa.float64()}
@@ -77,17 +81,21 @@ def open_table(file: str, data: "io.BufferedIOBase | bytes") -> TableReader:
         SpecError: ``not_parquet``, ``missing_field`` without a column ``id``, or problems of the fields.
     """
     try:
-        table = pq.ParquetFile(io.BytesIO(data) if isinstance(data, bytes) else data)
+        source = io.BytesIO(data) if isinstance(data, bytes) else data
+        schema = pq.read_schema(source)
+        # Texts stay in their dictionary, so that one long text in many rows is in memory once.
+        texts = [field.name for field in schema if pa.types.is_string(field.type)]
+        table = pq.ParquetFile(source, read_dictionary=texts)
     except (pa.ArrowException, OSError) as exc:
         message = f"this is no Parquet file that can be read: {exc}"
         raise _refused(file, "not_parquet", message) from exc
-    names = table.schema_arrow.names
+    names = schema.names
     if "id" not in names:
         message = f"the column 'id' is missing; there are {', '.join(names) or 'none'}"
         raise _refused(file, "missing_field", message)
     if table.metadata.num_rows > max_cases:
         raise _refused(file, "too_large", f"more than {max_cases} cases")
-    return TableReader(suite=_suite_of(table.schema_arrow, file), table=table)
+    return TableReader(suite=_suite_of(schema, file), table=table)
 
 
 def read_table(text: Text) -> Suite:
@@ -173,13 +181,41 @@ def _suite_of(schema: pa.Schema, file: str) -> Suite:
 
 def _read(table: Any, file: str) -> Iterator[tuple[Case | None, Sequence[Finding]]]:  # noqa: ANN401 - pyarrow has no types
     """Each row as a case, or what is wrong with it."""
-    readers = {field.name: _cell_reader(field) for field in table.schema_arrow}
+    readers = {field.name: _shared(_cell_reader(field)) for field in table.schema_arrow}
     try:
-        for batch in table.iter_batches(batch_size=_rows, use_threads=False):
+        for batch in table.iter_batches(batch_size=_batch_rows(table), use_threads=False):
+            if max(map(_longest, batch.columns), default=0) > max_case_bytes:
+                raise _refused(file, "too_large", "a case is larger than 16 MB")
             for row in batch.to_pylist():
                 yield _case(row, readers)
     except (pa.ArrowException, OSError) as exc:
         raise _refused(file, "not_parquet", f"the table is damaged: {exc}") from exc
+
+
+def _shared(read: Callable[[Any], Json]) -> Callable[[Any], Json]:
+    """A reader that gives equal long texts of neighbouring rows one value.
+
+    A few bytes of dictionary would otherwise stand for gigabytes.
+    """
+    remembered = lru_cache(maxsize=_remembered)(read)
+    return lambda value: (
+        remembered(value) if isinstance(value, str) and len(value) > _long_text else read(value)
+    )
+
+
+def _batch_rows(table: Any) -> int:  # noqa: ANN401 - pyarrow has no types
+    """Rows in memory at a time: one where rows are large, as far as the footer tells."""
+    groups = (table.metadata.row_group(i) for i in range(table.metadata.num_row_groups))
+    large = any(group.total_byte_size > _large_row_bytes * group.num_rows for group in groups)
+    return 1 if large else _rows
+
+
+def _longest(column: pa.Array) -> int:
+    """Bytes of the longest text of a column, looked up in its dictionary; 0 of other columns."""
+    values = column.dictionary if pa.types.is_dictionary(column.type) else column
+    if not pa.types.is_string(values.type) and not pa.types.is_large_string(values.type):
+        return 0
+    return pc.max(pc.binary_length(values)).as_py() or 0
 
 
 def _case(
@@ -204,7 +240,8 @@ def _case(
 
 def _cell_reader(field: pa.Field) -> Callable[[Any], Json]:
     encoding = (field.metadata or {}).get(_encoding_key)
-    if not (pa.types.is_string(field.type) or pa.types.is_large_string(field.type)):
+    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         return _plain_value
     if encoding == b"json":
         return parse

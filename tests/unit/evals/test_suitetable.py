@@ -126,7 +126,6 @@ def test_all_problems_are_shown_with_their_rows() -> None:
     [
         (b"PAR1 and nothing", "not_parquet", "no Parquet file"),
         (parquet({"input": ["x"]}), "missing_field", "'id' is missing; there are input"),
-        (parquet({"id": ["a"], "input": ["x" * (max_case_bytes + 1)]}), "too_large", "16 MB"),
         (
             parquet({"id": ["a"]}, metadata={b"pipex.suite": b"{"}),
             "json_syntax",
@@ -164,3 +163,40 @@ def test_cases_come_one_by_one_until_the_first_problem() -> None:
     assert [next(cases).id for _ in range(40)] == [f"c{i}" for i in range(40)]
     with pytest.raises(SpecError, match=r"x.parquet:41:1: error: id: 'bad id'"):
         next(cases)
+
+
+def test_a_long_text_in_many_rows_is_in_memory_once() -> None:
+    text = "x" * 100_000
+    data = parquet(
+        {
+            "id": [f"c{i}" for i in range(40)],
+            "input": pa.array([text] * 40).dictionary_encode(),
+            "metadata": ['{"long": "' + text + '"}'] * 40,
+        }
+    )
+    cases = read_table(Text(file="x.parquet", text=data)).cases
+    assert len({id(case.input) for case in cases}) <= 3  # one per batch
+    assert len({id(case.metadata) for case in cases}) <= 3
+    assert {case.input for case in cases} == {text}
+
+
+def test_a_dictionary_bomb_is_refused_by_its_longest_text() -> None:
+    bomb = pa.DictionaryArray.from_arrays([0] * 1000, ["x" * (max_case_bytes + 1)])
+    data = parquet({"id": [f"c{i}" for i in range(1000)], "input": bomb})
+    assert len(data) < 1_000_000
+    assert problems(data) == [(0, "too_large", "a case is larger than 16 MB")]
+
+
+def test_columns_of_categories_are_texts() -> None:
+    names = pa.array(["a", "b"]).dictionary_encode()
+    kinds = pa.array([3, 3]).dictionary_encode()
+    found = read({"id": names, "input": names, "split": names, "version": kinds})
+    assert [(case.id, case.input, case.split, case.version) for case in found] == [
+        ("a", "a", "a", 3), ("b", "b", "b", 3),
+    ]  # fmt: skip
+
+
+def test_a_case_is_as_large_as_all_its_texts_together() -> None:
+    half = "x" * (max_case_bytes // 2 + 1)
+    data = parquet({"id": ["a"], "input": [half], "context": [half]})
+    assert problems(data) == [(1, "too_large", "the case is larger than 16 MB")]
