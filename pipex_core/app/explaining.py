@@ -12,6 +12,7 @@ from pipex_core.evals.job import EvalJob
 from pipex_core.evals.keys import Explained, differences, explain, response_parts, score_parts
 from pipex_core.evals.publication import Place
 from pipex_core.evals.results import is_open
+from pipex_core.evals.scorekeys import compared_with
 from pipex_core.evals.suite import Case
 from pipex_core.jsonvalue import Json
 from pipex_core.metrics.contract import Usage
@@ -107,7 +108,10 @@ def _score(
                 response=row["response_hash"],
                 case=job.hashes[case.id],
                 usage=usage,
-                looked_up=looked_up(entry.fields, case_fields(case), whole=entry.info.reads_case),
+                looked_up={
+                    **looked_up(entry.fields, case_fields(case), whole=entry.info.reads_case),
+                    **compared_with(job, entry, case),
+                },
             )
         )
         if reference_hash is not None and "reference_hash" in parts:

@@ -31,6 +31,7 @@ def verdict_report(found: Findings) -> Report:
         _failures,
         _holes,
         _cost,
+        _judges,
         _reproducibility,
     )
     sections = [section for make in makers if (section := make(found)) is not None]
@@ -298,6 +299,48 @@ def _cost(found: Findings) -> Section:
         shown = ", ".join(f"{word} {number(value)} ms" for word, value in latency.items())
         lines.append(f"Latency: {shown}.")
     return Section(title="Cost, tokens and time", lines=lines)
+
+
+def _judges(found: Findings) -> Section | None:
+    """Who judged, whether he may gate, how often he said nothing, and what he cost."""
+    named = {one["metric"]: one for one in found.manifest.get("judges", ())}
+    if not named:
+        return None
+    columns = ("metric", "submetric", "level", "code", "judge_cost_nanousd", "carried")
+    rows = found.scores.select(columns).to_pylist()
+    heads = [row for row in rows if row["submetric"] is None and row["level"] == "case"]
+    grid = Grid(
+        header=[
+            ("metric", "left"),
+            ("judge", "left"),
+            ("models", "left"),
+            ("votes", "right"),
+            ("certificate", "left"),
+            ("abstained", "right"),
+            ("not read", "right"),
+            ("not reached", "right"),
+            ("USD", "right"),
+        ],
+        rows=[
+            [
+                metric,
+                one["id"],
+                ", ".join(member["model"] for member in one["members"]),
+                str(max(one["votes"], len(one["members"]))),
+                one["certificate"] or "none",
+                *_silence([row for row in heads if row["metric"] == metric]),
+            ]
+            for metric, one in sorted(named.items())
+        ],
+    )
+    return Section(title="Judges", grid=grid)
+
+
+def _silence(rows: Sequence[Mapping[str, Json]]) -> list[str]:
+    codes = Counter(row["code"] for row in rows)
+    cost = sum(row["judge_cost_nanousd"] for row in rows if not row["carried"])
+    words = ("judge_abstained", "judge_parse", "judge_error")
+    return [*(str(codes[word]) for word in words), f"{cost / 1e9:.6f}"]
 
 
 def _reproducibility(found: Findings) -> Section:

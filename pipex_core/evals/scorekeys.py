@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from pipex_core.evals.items import case_fields
 from pipex_core.evals.job import EvalJob
 from pipex_core.evals.keys import score_key, score_parts
 from pipex_core.evals.suite import Case
@@ -43,6 +44,12 @@ def with_other(job: EvalJob, entry: Entry, item: MetricInput, case: Case) -> Met
         return replace(item, other=job.others.get(case.id))
     found = looked_up({"other": place}, item.case)
     return replace(item, other=to_text(found["other"]) if "other" in found else None)
+
+
+def compared_with(job: EvalJob, entry: Entry, case: Case) -> dict[str, Json]:
+    """The part of a score key that the other answer of a comparison is; empty for other metrics."""
+    item = with_other(job, entry, MetricInput(case=case_fields(case)), case)
+    return {} if item.other is None else {"other": item.other}
 
 
 def compares_with_baseline(job: EvalJob) -> bool:

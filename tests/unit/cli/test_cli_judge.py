@@ -357,6 +357,8 @@ def test_pairwise_compares_with_the_run_before(gated: Path) -> None:
         "--allow-uncertified",
     )
     assert done.document["metrics"]["pairwise"]["mean"] == 0.5
+    explained = invoke("explain", "c00", "--run", done.document["run_id"], "--json").document
+    assert [one["state"] for one in explained["scores"]] == ["carried"]
 
 
 def test_a_stopped_run_goes_on_with_its_judges(gated: Path) -> None:
