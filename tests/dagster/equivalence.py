@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -247,20 +248,28 @@ def units_of(journals: JournalStore, scopes: Iterable[str]) -> dict[str, Any]:
                 "attempt": unit.attempt,
                 "status": end.get("status"),
                 "error": end.get("error"),
-                "value": timeless(stored_value(journals.blobs(run_id), "result", end)),
+                "value": stored_value(journals.blobs(run_id), "result", end),
             }
     return found
 
 
-# Durations alone may depend on timing, and on the jitter of retries; frames say how the code was reached.
+# Durations and times alone may depend on timing, and on the jitter of retries; frames say how the code
+# was reached.
 of_the_door = {"duration_ms", "frames"}
+moment = re.compile(r"\d{8}T\d{6}Z|\d{4}-\d{2}-\d{2}")
 
 
 def timeless(value: Any) -> Any:
     """A value without what may differ between two runs."""
-    if isinstance(value, dict):
-        return {key: timeless(inner) for key, inner in value.items() if key not in of_the_door}
-    return [timeless(inner) for inner in value] if isinstance(value, list) else value
+    if isinstance(value, Mapping):
+        return {
+            timeless(key): timeless(inner) for key, inner in value.items() if key not in of_the_door
+        }
+    if isinstance(value, list):
+        return [timeless(inner) for inner in value]
+    if isinstance(value, bytes):
+        return timeless(value.decode("utf-8", "replace"))
+    return moment.sub("<time>", value) if isinstance(value, str) else value
 
 
 def differences(left: Any, right: Any, path: str = "") -> Iterator[str]:

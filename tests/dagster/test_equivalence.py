@@ -14,7 +14,7 @@ from pipex_core.app.project import list_project
 from pipex_core.errors import SpecError
 from pipex_dagster.pipelines import Graphs
 from tests.conformance import folder as material
-from tests.dagster.equivalence import Sample, differences, in_dagster, locally
+from tests.dagster.equivalence import Sample, differences, in_dagster, locally, timeless
 
 root = Path(__file__).resolve().parents[2]
 fixtures = root / "pipelines" / "fixtures"
@@ -216,7 +216,8 @@ def compare(sample: Sample, place: Path, graphs: Graphs, instance: dg.DagsterIns
         name for name in type(left).__slots__ if name != "order" or sample.name not in unordered
     ]
     for name in names:
-        assert [*differences(getattr(left, name), getattr(expected, name), name)] == []
+        made, wanted = (timeless(getattr(one, name)) for one in (left, expected))
+        assert [*differences(made, wanted, name)] == []
 
 
 @pytest.mark.parametrize("sample", [*examples()], ids=lambda sample: sample.name)
