@@ -142,7 +142,8 @@ def save(  # noqa: PLR0913 - where to, and five optional words about the version
         lock: Its versions so far.
         store: Keeps contents.
         saved_at: RFC 3339.
-        version: Label of the new version; None raises the latest label.
+        version: Label of the new version; None takes that of the suite where somebody has raised it
+            already, and raises the latest one otherwise.
         bump: Which number of the label is raised.
         changelog: What changed, for people.
 
@@ -160,7 +161,7 @@ def save(  # noqa: PLR0913 - where to, and five optional words about the version
         same_label = _versioned(suite, before, before.version)
         if digest_bytes(_content(same_label)) == parent.content:
             return Saved(suite=before, version=parent, lock=lock, is_new=False)
-    label = version or (raised(parent.version, bump) if parent else suite.version)
+    label = version or (_next(suite.version, parent.version, bump) if parent else suite.version)
     if any(one.version == label for one in lock.versions):
         message = f"the version {label!r} exists with other content"
         raise ConfigError(message, code="version_exists", next_step="save under another label")
@@ -258,6 +259,17 @@ def revert(
     return _kept(suite, lock, store, entry)
 
 
+def _next(own: str, latest: str, bump: Bump) -> str:
+    """The suite's own label when it comes after the latest one, else the latest one raised."""
+    if _numbers.fullmatch(own) and _numbers.fullmatch(latest) and _parts(own) > _parts(latest):
+        return own
+    return raised(latest, bump)
+
+
+def _parts(label: str) -> list[int]:
+    return [int(part) for part in label.split(".")]
+
+
 def raised(label: str, bump: Bump) -> str:
     """The next label: ``2.1`` to ``2.2``, or to ``3.0`` for a major one; ``3`` to ``4``.
 
@@ -267,7 +279,7 @@ def raised(label: str, bump: Bump) -> str:
     if not _numbers.fullmatch(label):
         message = f"no version follows {label!r} by itself; name the new one"
         raise ConfigError(message, code="version_required", next_step="pass --version")
-    parts = [int(part) for part in label.split(".")]
+    parts = _parts(label)
     if bump == "major":
         parts = [parts[0] + 1, *(0 for _ in parts[1:])]
     else:

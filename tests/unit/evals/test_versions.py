@@ -82,6 +82,18 @@ def test_labels_are_raised_by_number(label: str, bump: str, expected: str) -> No
     assert raised(label, bump) == expected  # type: ignore[arg-type]  # one of the two words
 
 
+@pytest.mark.parametrize(
+    ("own", "label"),
+    [("2.1", "2.2"), ("1", "2.2"), ("3", "3"), ("2.10", "2.10"), ("draft", "2.2"), ("2.1.1", "2.1.1")],
+)  # fmt: skip
+def test_a_label_that_somebody_raised_in_the_file_is_taken(
+    store: MemoryBlobs, own: str, label: str
+) -> None:
+    saved = save(first, Lock(), store, saved_at=at)
+    changed = replace(with_case(first, replace(first.cases[0], input="x")), version=own)
+    assert save(changed, saved.lock, store, saved_at=at).version.version == label
+
+
 def test_a_label_that_is_no_number_must_be_followed_by_hand(store: MemoryBlobs) -> None:
     saved = save(replace(first, version="draft"), Lock(), store, saved_at=at)
     changed = with_case(first, replace(first.cases[0], input="x"))
