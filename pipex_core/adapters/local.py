@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import os
+import resource
 import secrets
 import signal
 import string
@@ -107,6 +108,16 @@ class VirtualClock:
             await asyncio.sleep(0)
             turns = turns + 1 if self._events == seen and not ready else 0
             seen = self._events
+
+
+def resident_mb() -> float:
+    """What this process holds in memory, in MiB; where the system does not say, the most it ever held."""
+    try:
+        with open("/proc/self/statm", "rb", 0) as file:  # noqa: PTH123 - looked at before every step
+            pages = int(file.read().split()[1])
+    except FileNotFoundError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return pages * resource.getpagesize() / 2**20
 
 
 class RandomIds:

@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from pipex_core.adapters.audit import FileAudit
 from pipex_core.adapters.bash import ConfinedBash
-from pipex_core.adapters.local import RandomIds, SystemClock, VirtualClock
+from pipex_core.adapters.local import RandomIds, SystemClock, VirtualClock, resident_mb
 from pipex_core.adapters.local_files import LocalBlobs, LocalJournals
 from pipex_core.adapters.streams import terminal_watchers
 from pipex_core.adapters.workspace import ConfinedWorkspace
@@ -153,6 +153,7 @@ def build_services(  # noqa: PLR0913 - what a process brings along, all named
         faults=faults or NoFaults(),
         process=Process(host=socket.gethostname(), pid=os.getpid(), version=version("pipex")),
         provider_state=made.state,
+        memory_mb=resident_mb,
         hold=made.clock.hold if isinstance(made.clock, VirtualClock) else nullcontext,
         extensions=extensions or {},
         sessions=SessionStore(LocalBlobs(settings.checkpoint_dir)),

@@ -178,9 +178,22 @@ def _exit_of(result: "RunResult") -> int:
 def _tell(event: "Event", *, is_chosen: bool, quiet: bool) -> None:
     if event.kind == "run_started" and not is_chosen:
         note("provider: mock (offline); choose with --provider or PIPEX_PROVIDER")
+    if not quiet and event.kind == "run_started" and event.data.get("resumed"):
+        note(_resumed_line(event.data))
     if not quiet and event.kind == "step_finished" and "/" not in event.step:
         status = str(event.data.get("status", ""))
         note(f"  {marks.get(status, status):8} {event.step}")
+
+
+def _resumed_line(facts: Mapping[str, Any]) -> str:
+    """What is done, what is left, and what it may cost if the rest is like what is done."""
+    done, steps, spent = len(facts["finished"]), facts["steps"], facts["spent_nanousd"] / 1e9
+    line = f"resuming: {done} of {counted(steps, 'step')} finished, {spent:.4f} USD spent"
+    if facts["in_doubt"]:
+        line += f", {counted(facts['in_doubt'], 'call')} in doubt"
+    if done and done < steps and spent:
+        line += f", about {spent / done * (steps - done):.4f} USD to finish"
+    return line
 
 
 def _run_lines(result: "RunResult", checkpoint_dir: str | None) -> Iterator[str]:

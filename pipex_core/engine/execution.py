@@ -150,6 +150,7 @@ class Execution:
         options: Strongest layer of options, by name.
         depth: 0 at the root; a child is one deeper.
         max_depth: The smallest one on the way here.
+        max_memory_mb: Above which no further step starts, or None.
         chain: Files on the way here, the root's first.
         limits: Step limits that a step counts against, the nearest first.
         deadline: Monotonic time at which the run ends, or None.
@@ -184,6 +185,7 @@ class Execution:
     options: Mapping[str, Json] = field(default_factory=dict)
     depth: int = 0
     max_depth: int = deepest
+    max_memory_mb: float | None = None
     chain: tuple[str, ...] = ()
     limits: tuple[StepLimit, ...] = ()
     deadline: float | None = None
@@ -278,6 +280,23 @@ class Execution:
         """
         for limit in self.limits:
             limit.add()
+        self._check_memory()
+
+    def _check_memory(self) -> None:
+        """Refuse another step of a run whose process holds more than the run allows.
+
+        Raises:
+            StepError: ``limit_exceeded``; it ends the run, which a new process may go on with.
+        """
+        if self.max_memory_mb is None:
+            return
+        held = self.services.memory_mb()
+        if held > self.max_memory_mb:
+            raise StepError(
+                f"the process holds {held:.0f} MB, more than max_memory_mb, {self.max_memory_mb:g}",
+                code="limit_exceeded",
+                detail="run",
+            )
 
     def child(self, plan: Plan, *, file: str | None, top: str) -> "Execution":
         """The execution of a plan one level deeper."""
@@ -351,6 +370,7 @@ def execution_of(  # noqa: PLR0913 - a plan, what it runs with, and what it is p
         unit_prefix=unit_prefix,
         options=options,
         max_depth=limits.get("max_depth", deepest),
+        max_memory_mb=limits.get("max_memory_mb"),
         chain=(file,) if file else (),
         limits=(most,),
         max_concurrency=max_concurrency or plan.max_concurrency,

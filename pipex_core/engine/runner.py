@@ -222,6 +222,7 @@ class _Run:
             "workflow": self._plan.name,
             "resumed": opened.is_resumed,
             "finished": finished,
+            "steps": len(self._plan.steps),
             "in_doubt": len(state.in_doubt),
             "spent_nanousd": state.spent_nanousd,
         }

@@ -121,6 +121,7 @@ class Services:
         vendors: Vendor to the provider that answers here, such as ``anthropic`` to ``mock``.
         listener: Hears every event of every run.
         redact: Takes secrets out of a message before it is kept.
+        memory_mb: What this process holds in memory now, in MiB.
         hold: Keeps a virtual clock from jumping while something real, such as a disk, is waited for.
         extensions: What steps outside of ``pipex_core.steps`` need, by name.
         sessions: Sessions that outlive a run; None where they end with it.
@@ -148,6 +149,7 @@ class Services:
     process: Process = field(default_factory=Process)
     provider_state: ProviderState = field(default_factory=NoProviderState)
     redact: Callable[[str], str] = str
+    memory_mb: Callable[[], float] = float
     hold: Callable[[], AbstractContextManager[None]] = nullcontext
     extensions: Mapping[str, object] = field(default_factory=dict)
     sessions: SessionStore | None = None

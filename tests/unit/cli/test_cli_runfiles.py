@@ -117,6 +117,11 @@ def test_a_restored_checkpoint_is_a_new_run_that_goes_on_from_it(folder: Path, r
     made = invoke("checkpoint", "restore", run_id, "--version", "2", "--json").document
     assert (made["from_run_id"], made["seq"]) == (run_id, 2)
     (folder / "rules.yaml").write_text(mended)
+    told = invoke("resume", made["run_id"])
+    # 2 of 4 steps cost 0.01: the other two may cost as much.
+    line = "resuming: 2 of 4 steps finished, 0.0100 USD spent, about 0.0100 USD to finish"
+    assert line in told.err
+    made = invoke("checkpoint", "restore", run_id, "--version", "2", "--json").document
     done = invoke("resume", made["run_id"], "--json").document
     assert (done["status"], done["steps"]["b"]["text"], done["calls"]) == ("succeeded", "B", 2)
     assert done["cost_usd"] == pytest.approx(0.03)

@@ -105,6 +105,7 @@ def test_a_resume_says_what_is_finished_and_what_was_spent() -> None:
         "workflow": "w",
         "resumed": True,
         "finished": ["a"],
+        "steps": 3,
         "in_doubt": 0,
         "spent_nanousd": 500_000_000,
     }
