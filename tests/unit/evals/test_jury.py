@@ -1,76 +1,27 @@
 """Judges in a run: asked once about each answer, durably, within the budget, and never counted as the target."""
 
-import asyncio
 import json
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from pipex_core.adapters.memory import MemoryBlobs
 from pipex_core.engine.journal import open_journal
 from pipex_core.errors import StoreError
 from pipex_core.evals.archive import Archive
-from pipex_core.evals.carry import CarryIndex
 from pipex_core.evals.gatefile import gate_of
-from pipex_core.evals.job import EvalJob
-from pipex_core.evals.jury import hear
 from pipex_core.evals.preflight import dry_run
-from pipex_core.evals.rulings import rulings_in
-from pipex_core.evals.runner import EvalRun, respond
-from pipex_core.evals.scoring import score
-from pipex_core.evals.suite import SuiteDefaults
-from pipex_core.jsonvalue import Json
 from pipex_core.llm.client import LlmClient
 from pipex_core.llm.cost import Budget
 from pipex_core.llm.provider import Request, Response, Usage
 from pipex_core.secrets import Redactor, Secret
-from tests.fakes.evaluation import answering, capital_suite, capitals, case, job, recorded, run
+from tests.fakes.evaluation import answering, capitals, case, recorded, run
 from tests.fakes.journals import BreakableJournals
+from tests.fakes.judged_runs import always_four, calls, carried, judged_job, judging, row
 from tests.fakes.judges import bench, replies, ruling_of_the_mock, scored
 from tests.fakes.provider import MemoryCallCache, ScriptedProvider
 from tests.fakes.world import World
-
-judged_by = ("exact_match", "relevance")
-
-
-def judging(*rules: dict[str, Any], answers: dict[str, str] | None = None) -> World:
-    """A mock that knows capitals, and judges by these rules."""
-    return World({"responses": [*rules, *answering(answers)["responses"]]})
-
-
-def judged_job(metrics: tuple[Json, ...] = judged_by, **fields: Any) -> EvalJob:
-    suite = capital_suite(
-        fields.pop("cases", None),
-        defaults=SuiteDefaults(metrics=metrics),
-        **fields.pop("suite", {}),
-    )
-    return job(suite, **fields)
-
-
-def row(found: EvalRun | pa.Table, case_id: str, metric: str = "relevance") -> dict[str, Any]:
-    table = found.scores if isinstance(found, EvalRun) else found
-    (one,) = [
-        one
-        for one in table.to_pylist()
-        if (one["case_id"], one["metric"], one["submetric"]) == (case_id, metric, None)
-    ]
-    return dict(one)
-
-
-def calls(world: World, role: str = "judge") -> int:
-    return sum(request.origin.role == role for request in world.provider.sent)
-
-
-def carried(*runs: EvalRun) -> CarryIndex:
-    return CarryIndex(
-        responses=[one.responses for one in runs], scores=[one.scores for one in runs]
-    )
-
-
-always_four = ruling_of_the_mock("relevance", scored("good", 4))
 
 
 def test_a_judged_metric_has_a_score_and_says_who_gave_it() -> None:
@@ -195,6 +146,30 @@ def test_an_interrupted_run_goes_on_without_asking_again() -> None:
     assert len(second.provider.sent) == 0
     assert found.row_digest == whole.row_digest
     assert found.spent == whole.spent
+
+
+def test_calls_that_cost_money_are_not_paid_twice_when_a_run_goes_on() -> None:
+    journals = BreakableJournals()
+    first, _ = live_world(journals)
+    made = judged_job(("relevance",), cases=[case("fr"), case("de")])
+    with pytest.raises(StoreError):
+        run(made, first, blobs=BlobsThatFail())
+    second, _ = live_world(journals)
+    found = run(made, second)
+    assert second.provider.sent == []
+    assert (found.spent.calls, found.metrics["relevance"].mean) == (4, 0.75)
+
+
+def test_a_journal_that_fails_stops_the_judges() -> None:
+    whole = BreakableJournals()
+    rules = {"responses": [always_four, *answering()["responses"]]}
+    made = judged_job(options={"max_concurrency": 1})
+    run(made, World(rules, journals=whole))
+    # The last appends are those of five verdicts and of the end.
+    world = World(rules, journals=BreakableJournals(good_appends=whole.appends - 4))
+    with pytest.raises(StoreError):
+        run(made, world)
+    assert 0 < calls(world) < 5
 
 
 class BlobsThatFail(MemoryBlobs):
@@ -329,104 +304,3 @@ def test_a_certified_judge_gates_and_an_allowed_one_is_told() -> None:
     assert allowed.verdict is not None
     assert allowed.verdict.verdict == "PASS"
     assert allowed.verdict.warnings[0].startswith("uncertified_judge: allowed to gate")
-
-
-def test_votes_have_their_agreement_over_the_suite() -> None:
-    warm = {"judges": {"main": {"model": "j-1", "temperature": 0.5, "votes": 3}}}
-    world = judging(replies([scored("r", n) for n in (5, 5, 4, 1, 1, 2)], step="relevance"))
-    suite = {"extra": warm}
-    found = run(
-        judged_job(
-            ("relevance",),
-            cases=[case("de"), case("fr")],
-            suite=suite,
-            options={"max_concurrency": 1},
-        ),
-        world,
-    )
-    corpus = [one for one in found.scores.to_pylist() if one["level"] == "corpus"]
-    parts = {one["submetric"]: one["score"] for one in corpus}
-    assert parts[None] == pytest.approx((1.0 + 0.0) / 2)
-    assert 0.5 < parts["vote_alpha"] < 1
-    assert json.loads(row(found, "de")["details"])["spread"] == 0.25
-
-
-def test_a_pairwise_judge_compares_with_the_answers_of_the_baseline() -> None:
-    rule = ruling_of_the_mock("pairwise", {"reasoning": "r", "label": "first"})
-    others = {"fr": "Lyon", "de": "Bonn"}
-    made = replace(judged_job(("battle",)), others=others)
-    world = judging(rule)
-    found = run(made, world)
-    assert calls(world) == 4
-    assert (row(found, "fr", "pairwise")["score"], row(found, "fr", "pairwise")["label"]) == (
-        0.5,
-        "tie",
-    )
-    assert row(found, "it", "pairwise")["code"] == "missing_input"
-    parts = {
-        one["submetric"]: one["score"]
-        for one in found.scores.to_pylist()
-        if one["level"] == "corpus"
-    }
-    assert (parts["position_consistency"], parts["first_position_preference"]) == (0.0, 1.0)
-    # The other answer is part of the key: with another baseline all are judged anew.
-    again = judging(rule)
-    run(
-        replace(made, run_id="ev_2", others={"fr": "Nice", "de": "Bonn"}),
-        again,
-        carry=carried(found),
-    )
-    assert calls(again) == 2
-
-
-def test_the_other_answer_may_stand_in_the_case() -> None:
-    rule = ruling_of_the_mock("pairwise", {"reasoning": "r", "label": "tie"})
-    cases = [case("fr", metadata={"other": "Lyon"}), case("de")]
-    found = run(
-        judged_job(({"type": "pairwise", "other": "metadata.other"},), cases=cases), judging(rule)
-    )
-    assert row(found, "fr", "pairwise")["label"] == "tie"
-    assert row(found, "de", "pairwise")["code"] == "missing_input"
-
-
-def test_renamed_metrics_are_told_apart_by_rules_of_the_mock() -> None:
-    polite = ruling_of_the_mock("polite/criteria", scored("r", 5))
-    other = ruling_of_the_mock("criteria", scored("r", 1))
-    metrics = (
-        {"type": "criteria", "name": "polite", "criteria": "p"},
-        {"type": "criteria", "criteria": "c"},
-    )
-    found = run(judged_job(metrics), judging(polite, other))
-    assert (row(found, "fr", "polite")["score"], row(found, "fr", "criteria")["score"]) == (
-        1.0,
-        0.0,
-    )
-
-
-def test_an_orchestrator_asks_judges_by_itself_and_keeps_what_is_open() -> None:
-    made = judged_job(target=recorded())
-    down = {
-        "when": {"type": "judge", "contains": "Capital of fr?"},
-        "error": {"kind": "invalid_request"},
-    }
-    world = judging(down, always_four)
-
-    async def phases() -> tuple[pa.Table, pa.Table]:
-        responses = (await respond(made, world.services)).table
-        rulings = await hear(made, world.services, responses)
-        return responses, score(made, responses, rulings=rulings)
-
-    responses, scores = asyncio.run(phases())
-    assert row(scores, "de")["score"] == 0.75
-    # Judged again as its stored rows are: nobody is asked, and the reason stays what it was.
-    index = CarryIndex(scores=[scores])
-    later = score(made, responses, carried=index.scores, rulings=rulings_in(scores))
-    assert row(later, "fr")["reason"] == row(scores, "fr")["reason"]
-    assert row(later, "de")["score"] == 0.75
-
-
-def test_an_orchestrator_without_judged_metrics_asks_nobody() -> None:
-    made = job(target=recorded())
-    world = judging()
-    responses = asyncio.run(respond(made, world.services)).table
-    assert asyncio.run(hear(made, world.services, responses))("any") is None
