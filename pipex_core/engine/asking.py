@@ -11,6 +11,7 @@ from pipex_core.engine.toolcalls import JournalToolLog
 from pipex_core.errors import ProviderError
 from pipex_core.jsonvalue import Json
 from pipex_core.llm.client import CachePolicy, CacheUse, Reply
+from pipex_core.llm.cost import Budget
 from pipex_core.llm.limits import RetryPolicy
 from pipex_core.llm.provider import Request
 from pipex_core.llm.router import gives_up
@@ -27,6 +28,7 @@ class Asking:
         before: The try that a crash interrupted, whose answers are used again; None for a new one.
         deadline: Monotonic time after which nothing is sent, or None.
         onlooker: Is shown the answers while they are written, or None.
+        budget: What the calls of this try may take by themselves, as written; None for no such cap.
 
     Attributes:
         attempts: Tries of the step's calls: of the call that needed most, fallbacks counted.
@@ -45,6 +47,7 @@ class Asking:
         cache: CacheUse | None,
         deadline: float | None,
         onlooker: Onlooker | None = None,
+        budget: Mapping[str, Json] | None = None,
     ) -> None:
         self._execution = execution
         self._path = path
@@ -59,7 +62,7 @@ class Asking:
         )
         self._log = CountedLog(self._journalled)
         self._onlooker = onlooker
-        self._ledger = execution.ledger.child()
+        self._ledger = execution.ledger.child(Budget.of(budget or {}, name="step"))
         self._told_divergence = False
         self.attempts = 0
         self.tokens = Tokens()

@@ -215,6 +215,7 @@ class _Run:
             cache=self._cache_use(),
             deadline=self._deadline(),
             onlooker=looking,
+            budget=self._options.values.get("budget"),
         )
         self._spent.said.clear()
         try:

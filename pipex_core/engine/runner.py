@@ -124,18 +124,10 @@ def effective_inputs(plan: Plan, inputs: Mapping[str, Json]) -> Mapping[str, Jso
 
 def budget_of(spec: PipelineSpec) -> Budget:
     """The budget that a workflow declares; without caps when it declares none."""
-    given = spec.get("budget", {})
-    cost = given.get("max_cost_usd")
     alerts = spec.get("environment", {}).get("cost_alerts", {})
     alert = alerts.get("threshold_usd") if alerts.get("enabled", True) else None
-    return Budget(
-        max_cost_usd=None if cost is None else Decimal(str(cost)),
-        max_tokens=given.get("max_tokens"),
-        max_calls=given.get("max_calls"),
-        on_exceed=given.get("on_exceed", "stop"),
-        unknown_price=given.get("unknown_price", "highest"),
-        cost_alert_usd=None if alert is None else Decimal(str(alert)),
-    )
+    found = Budget.of(spec.get("budget", {}))
+    return found if alert is None else replace(found, cost_alert_usd=Decimal(str(alert)))
 
 
 class _Run:

@@ -6,13 +6,16 @@ at once, in this budget and in all that surround it.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import Literal
+from typing import Literal, Self
 
 from pipex_core.errors import BudgetExceeded
+from pipex_core.jsonvalue import Json
 from pipex_core.llm.alarm import Alarm, Alert
+
+budget_words = ("max_tokens", "max_calls", "on_exceed", "unknown_price")
 
 
 def nanousd_of(usd: Decimal | float | str) -> int:
@@ -77,6 +80,13 @@ class Budget:
         for limit in (self.max_cost_usd, self.max_tokens, self.max_calls, self.cost_alert_usd):
             if limit is not None and limit < 0:
                 raise ValueError(f"a cap of budget {self.name!r} must not be negative, got {limit}")
+
+    @classmethod
+    def of(cls, given: Mapping[str, Json], *, name: str = "run") -> Self:
+        """The budget that a map of a file declares; without caps when it declares none."""
+        cost = given.get("max_cost_usd")
+        known = {key: given[key] for key in budget_words if key in given}
+        return cls(name=name, max_cost_usd=None if cost is None else Decimal(str(cost)), **known)
 
     @property
     def max_nanousd(self) -> int | None:

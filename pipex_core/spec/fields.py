@@ -5,6 +5,7 @@ from typing import Final
 
 from pipex_core.spec.model import FieldShape, StepShape
 from pipex_core.spec.option_fields import (
+    budget,
     claude_options,
     flag,
     hooks,
@@ -63,19 +64,6 @@ _defaults: Final = FieldShape(
         "retry_on_error": FieldShape(
             kind="plain", types=("bool",), alias_of="retry.max_retries", alias_values=((False, 0),)
         ),
-    },
-)
-
-_budget: Final = FieldShape(
-    kind="plain",
-    types=("map",),
-    description="Limits of what a run may spend.",
-    fields={
-        "max_cost_usd": number(kind="plain", low=0),
-        "max_tokens": integer(0, kind="plain"),
-        "max_calls": integer(0, kind="plain"),
-        "on_exceed": text(kind="plain", default="stop", choices=("stop", "warn")),
-        "unknown_price": text(kind="plain", default="highest", choices=("highest", "refuse")),
     },
 )
 
@@ -150,7 +138,7 @@ workflow_fields: Final[Table] = {
     "checkpoint_dir": text(kind="plain"),
     "allow_paths": texts(kind="plain"),
     "checkpoint_enabled": flag(kind="plain", default=True),
-    "budget": _budget,
+    "budget": budget,
     "resource_limits": _resource_limits,
     "transaction": flag(kind="plain", default=False),
     "gemini_functions": _gemini_functions,

@@ -1,5 +1,6 @@
 """Tables of the options of model calls and retries, shared by steps and by the workflow's defaults."""
 
+from dataclasses import replace
 from typing import Final
 
 from pipex_core.jsonvalue import Json
@@ -97,6 +98,19 @@ hooks: Final = FieldShape(
     ),
 )
 
+budget: Final = FieldShape(
+    kind="plain",
+    types=("map",),
+    description="Limits of what a run may spend.",
+    fields={
+        "max_cost_usd": number(kind="plain", low=0),
+        "max_tokens": integer(0, kind="plain"),
+        "max_calls": integer(0, kind="plain"),
+        "on_exceed": text(kind="plain", default="stop", choices=("stop", "warn")),
+        "unknown_price": text(kind="plain", default="highest", choices=("highest", "refuse")),
+    },
+)
+
 claude_options: Final = FieldShape(
     types=("map",),
     description="How Claude is called.",
@@ -118,6 +132,7 @@ claude_options: Final = FieldShape(
         "session_id": text(),
         "resume_session": flag(),
         "retry_config": retry,
+        "budget": replace(budget, description="Limits of what the calls of a step may spend."),
         "hooks": hooks,
         **dict.fromkeys(
             ("verbose", "debug_mode", "telemetry_enabled", "cost_tracking", "print"), flag()
