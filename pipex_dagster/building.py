@@ -42,6 +42,16 @@ from pipex_dagster.translator import (
 
 tables_dir = "assets"
 records_dir = "records"
+# Those that run every step, retried ones as well; Dask's drops steps and reports success.
+known_executors = frozenset(
+    {"in_process", "multiprocess", "multi_or_in_process_executor"}
+    | {"celery", "celery-docker", "celery-k8s", "docker", "k8s"}
+)
+# For work that is heavy or has to be apart: processes that start with the modules already there.
+isolated_executor = dg.multiprocess_executor.configured(
+    {"start_method": {"forkserver": {"preload_modules": ["pipex_dagster.building"]}}},
+    name="multiprocess",
+)
 
 
 def build_definitions(
@@ -49,6 +59,7 @@ def build_definitions(
     *,
     translator: PipexTranslator | None = None,
     layout: Layout = usual_layout,
+    executor: dg.ExecutorDefinition = dg.in_process_executor,
 ) -> dg.Definitions:
     """The definitions of a project.
 
@@ -57,10 +68,12 @@ def build_definitions(
             else the working directory, when None.
         translator: Names and texts; pipex's own when None.
         layout: Where in that folder the pipelines, the suites and the models file are.
+        executor: Of all jobs; ``isolated_executor`` gives each step a process.
 
     Raises:
-        ConfigError: The folder does not exist, or ``pickle_io_manager``.
+        ConfigError: The folder does not exist, ``pickle_io_manager`` or ``unsupported_executor``.
     """
+    _check_executor(executor)
     root = project_dir or read_settings().text("project_dir")
     names = translator or PipexTranslator()
     project, problems = _opened(root, layout)
@@ -78,10 +91,19 @@ def build_definitions(
         if suites
         else [],
         resources=resources_of(root),
-        executor=dg.in_process_executor,
+        executor=executor,
     )
     refuse_pickles(found)
     return found
+
+
+def _check_executor(executor: dg.ExecutorDefinition) -> None:
+    if executor.name not in known_executors:
+        raise ConfigError(
+            f"the executor {executor.name} is not known to run every step",
+            code="unsupported_executor",
+            next_step=f"take one of {', '.join(sorted(known_executors))}",
+        )
 
 
 def resources_of(project_dir: str) -> dict[str, Any]:
