@@ -368,6 +368,8 @@ class Repository(Protocol):
     def commit(self, paths: Sequence[Path], message: str) -> str:
         """Commit exactly these files as they are; the commit's name in 40 hexadecimal digits.
 
+        Files that are committed already make no further commit; the last one is named.
+
         Raises:
             StoreError: ``git_failed``, with what the program said.
         """

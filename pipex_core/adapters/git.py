@@ -79,7 +79,8 @@ class GitRepository:
         """Commit exactly these files as they are; the commit's name in 40 hexadecimal digits."""
         names = [str(path.resolve()) for path in paths]
         self._run("add", "--", *names)
-        self._run("commit", "--quiet", "-m", message, "--", *names)
+        if self._run("status", "--porcelain", "-z", "--", *names):
+            self._run("commit", "--quiet", "-m", message, "--", *names)
         return self._commit_of("HEAD")
 
     def tag(self, name: str, message: str) -> None:

@@ -131,24 +131,39 @@ def keep(
         lock = read_lock_of(place)
         shelf = Shelf(store or suitewiring.suite_store(), place, lock)
         saved = save(lock, shelf, suitewiring.now_text())
-        if not saved.is_new:
-            return Kept(saved=saved)
         tag = f"suite/{saved.suite.id}/{saved.version.version}"
-        if repository is not None and repository.has_tag(tag):
+        is_tagged = repository is not None and repository.has_tag(tag)
+        if is_tagged and saved.is_new:
             message = f"Git has the tag {tag!r} already"
             raise ConfigError(message, code="version_exists", next_step="save under another label")
-        files = (
-            *write_suite(saved.suite, place),
-            write_whole(lock_path(place), versions.dump_lock(saved.lock).encode()),
-        )
-        if repository is None:
+        files = _written(saved, place) if saved.is_new else ()
+        if repository is None or is_tagged:
             return Kept(saved=saved, files=files)
-        words = saved.version.changelog or f"{saved.suite.id} {saved.version.version}"
-        commit = repository.commit(
-            files, f"Save suite {saved.suite.id} {saved.version.version}\n\n{words}"
-        )
-        repository.tag(tag, words)
+        # Also for a version that was saved without Git, or by a process that died before its commit.
+        commit = _committed(repository, saved, own_files(place), tag)
         return Kept(saved=saved, files=files, commit=commit, tag=tag)
+
+
+def own_files(place: Path) -> tuple[Path, ...]:
+    """The files of a suite: one or two, and the lock."""
+    folder_form = is_folder_form(place)
+    names = (place / cases_name, place / head_name) if folder_form else (place,)
+    return (*names, lock_path(place))
+
+
+def _written(saved: Saved, place: Path) -> tuple[Path, ...]:
+    files = write_suite(saved.suite, place)
+    lock = write_whole(lock_path(place), versions.dump_lock(saved.lock).encode())
+    return (*files, lock)
+
+
+def _committed(repository: Repository, saved: Saved, files: Sequence[Path], tag: str) -> str:
+    """Commit the files when they are not, and put the tag there; the commit's name."""
+    words = saved.version.changelog or f"{saved.suite.id} {saved.version.version}"
+    message = f"Save suite {saved.suite.id} {saved.version.version}\n\n{words}"
+    commit = repository.commit(files, message)
+    repository.tag(tag, words)
+    return commit
 
 
 def load_saved(place: Path, version: str, *, store: BlobStore | None = None) -> Suite:
@@ -194,10 +209,8 @@ def _clean_repository(place: Path) -> Repository:
     Raises:
         ConfigError: ``git_dirty``.
     """
-    folder_form = is_folder_form(place)
-    repository = suitewiring.git_repository(place if folder_form else place.parent)
-    names = [place / head_name, place / cases_name] if folder_form else [place]
-    own = {path.resolve() for path in (*names, lock_path(place))}
+    repository = suitewiring.git_repository(place if is_folder_form(place) else place.parent)
+    own = {path.resolve() for path in own_files(place)}
     other = sorted(str(path) for path in repository.staged() if path not in own)
     if other:
         message = f"other changes are staged: {', '.join(other[:5])}"

@@ -184,7 +184,10 @@ def _told(kept: "Kept", path: str, *, as_json: bool) -> int:
     }
     name = f"{kept.saved.suite.id} {version.version}"
     if not kept.saved.is_new:
-        emit(document, as_json=as_json, text=f"{name}: nothing changed, nothing was written")
+        done = (
+            f"commit {kept.commit[:12]}, tag {kept.tag}" if kept.commit else "nothing was written"
+        )
+        emit(document, as_json=as_json, text=f"{name}: nothing changed, {done}")
         return exit_ok
     after = f" after {version.parent}" if version.parent else ""
     lines = [

@@ -167,6 +167,19 @@ def test_with_git_a_save_is_one_commit_of_the_suite_and_a_tag(project: Path) -> 
     assert git(project, "rev-list", "--count", "HEAD").strip() == "2"
 
 
+def test_a_version_that_was_saved_without_git_is_committed_when_git_is_asked_for(
+    project: Path,
+) -> None:
+    new_repository(project)
+    save_suite(load_suite("sums"), qa)
+    assert save_suite(load_suite("sums"), qa, git=True).version == "1"
+    assert git(project, "tag", "--list").split() == ["suite/sums/1"]
+    git(project, "tag", "--delete", "suite/sums/1")
+    assert save_suite(load_suite("sums"), qa, git=True).version == "1"
+    assert git(project, "tag", "--list").split() == ["suite/sums/1"]
+    assert git(project, "rev-list", "--count", "HEAD").strip() == "1"
+
+
 def test_other_staged_changes_stop_a_save_before_anything_is_written(project: Path) -> None:
     new_repository(project)
     (project / "notes.txt").write_text("staged")

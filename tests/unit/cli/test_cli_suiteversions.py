@@ -135,6 +135,9 @@ def test_git_commits_and_tags(project: Path) -> None:
         "suite/sums/1",
         git(project, "rev-parse", "HEAD").strip(),
     )
+    git(project, "tag", "--delete", "suite/sums/1")
+    again = invoke("suite", "save", "sums", "--git").out
+    assert again == f"sums 1: nothing changed, commit {done['commit'][:12]}, tag suite/sums/1\n"
     (project / "other.txt").write_text("x")
     git(project, "add", "other.txt")
     edit("1 + 1", "one and one")
