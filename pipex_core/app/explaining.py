@@ -14,8 +14,8 @@ from pipex_core.evals.publication import Place
 from pipex_core.evals.results import is_open
 from pipex_core.evals.scorekeys import compared_with
 from pipex_core.evals.suite import Case
-from pipex_core.jsonvalue import Json
-from pipex_core.metrics.contract import Usage
+from pipex_core.jsonvalue import Json, digest
+from pipex_core.metrics.contract import RepeatsMetric, Usage
 from pipex_core.metrics.entries import Entry
 from pipex_core.metrics.lookup import looked_up
 
@@ -84,7 +84,25 @@ def _scores(
                 "differs": [{"part": "response", "before": None, "after": "not asked yet"}],
             }
             continue
-        yield {"metric": entry.name, **_shown(_score(job, case, entry, row, archive))}
+        if isinstance(entry.metric, RepeatsMetric):
+            found_score = _score_of_repeats(job, case, entry, archive)
+        else:
+            found_score = _score(job, case, entry, row, archive)
+        yield {"metric": entry.name, **_shown(found_score)}
+
+
+def _score_of_repeats(job: EvalJob, case: Case, entry: Entry, archive: Archive) -> Explained:
+    """A value over all repeats: it is there when the newest one was measured in the same way."""
+    parts = {"fingerprint": entry.fingerprint}
+    for place in archive.places(suite=job.suite.id):
+        for score in _score_rows(archive, place, case.id, entry.name):
+            if score["repeat"] < 0:
+                same = score["metric_fingerprint"] == entry.fingerprint
+                stored = {digest(parts): place.run_id} if same else {}
+                newest = {"fingerprint": score["metric_fingerprint"]}
+                known = explain(parts, stored=stored, newest=newest)
+                return replace(known, key=score["score_key"]) if same else known
+    return explain(parts, stored={}, newest=None)
 
 
 def _score(

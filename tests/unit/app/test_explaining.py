@@ -118,3 +118,21 @@ def test_a_stored_run_is_explained_by_its_own_words_as_the_files_are_now(run_id:
     replaced("pipelines/adder.yaml", "'2'", "'two'")
     desk, job = job_of_run(run_id)
     assert explain_case(job, desk.archive, "q1")["response"]["state"] == "would compute"
+
+
+def test_a_value_over_all_repeats_is_carried_until_it_is_measured_in_another_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_project(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    chance: Json = {"type": "pass_at_k", "k": 2}
+    never = explained(metrics=["exact_match", chance])["scores"]
+    assert {one["state"] for one in never} == {"would compute"}
+    run_eval("sums", "pipelines/adder.yaml", metrics=["exact_match", chance], repeats=2)
+    _, same = explained(metrics=["exact_match", chance])["scores"]
+    assert (same["state"], same["differs"]) == ("carried", [])
+    assert len(same["key"]) == 64
+    _, other = explained(metrics=["exact_match", {**chance, "k": 1}])["scores"]
+    assert (other["state"], parts(other)) == ("would compute", {"fingerprint"})
+    _, new = explained(metrics=["exact_match", "consistency"])["scores"]
+    assert (new["state"], new["differs"]) == ("would compute", [])
