@@ -35,11 +35,11 @@ test: $(READY)  ## Run all tests
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -q tests/dagster
 
 # A second environment that looks into the first one, so that the first needs no torch.
-$(EMBEDDINGS)/.ready: $(READY) requirements-embeddings.txt
+$(EMBEDDINGS)/.ready: $(READY) tests/requirements-embeddings.txt
 	@echo "Setting up $(EMBEDDINGS) with torch (about a minute) ..."
 	@test -x $(EMBEDDINGS)/bin/python || $(BIN)/python -m venv $(EMBEDDINGS)
 	@cd $(EMBEDDINGS) && realpath ../$(VENV)/lib/python*/site-packages > "$$(echo lib/python*/site-packages)/pipex.pth"
-	@$(EMBEDDINGS)/bin/pip install -qq --disable-pip-version-check -r requirements-embeddings.txt
+	@$(EMBEDDINGS)/bin/pip install -qq --disable-pip-version-check -r tests/requirements-embeddings.txt
 	@touch $@
 
 embeddings: $(EMBEDDINGS)/.ready  ## Run the tests of the extra `embeddings` with a real model
