@@ -78,6 +78,21 @@ def test_an_answer_that_trickles_ends_at_the_wall_deadline(
     assert len(server.requests) == 1
 
 
+# -- a connection that is reset after the request was sent may be billed, and is not tried again unasked
+
+
+@pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "streamed"])
+@both
+def test_a_reset_after_the_request_is_a_connection_that_may_be_billed(
+    server: ProviderServer, request_: Request, *, is_streamed: bool
+) -> None:
+    server.script(Served(reset=True))
+    with pytest.raises(ProviderError) as caught:
+        called(server.url, request_, shown=(lambda _: None) if is_streamed else None)
+    assert (caught.value.code, caught.value.maybe_billed) == ("connection", True)
+    assert len(server.requests) == 1
+
+
 # -- hidden retries: another transport that happens to be installed would be preferred and repeats requests
 
 asked_once = """

@@ -7,6 +7,8 @@ anything of pipex.
 
 import hashlib
 import json
+import socket
+import struct
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +33,7 @@ class Reply:
         bills: Whether the vendor would charge for the request.
         hang: Answer nothing until the server stops.
         drop: Close the connection without an answer.
+        reset: Tear it down instead, so that the caller's next read fails.
         drip_s: Seconds between the bytes of a body or chunk; 0 sends them at once.
     """
 
@@ -43,6 +46,7 @@ class Reply:
     bills: bool = True
     hang: bool = False
     drop: bool = False
+    reset: bool = False
     drip_s: float = 0.0
 
 
@@ -215,9 +219,7 @@ class ProviderServer:
         self._held: list[threading.Event] = []
         self._script: list[Reply] = []
         self._lock = threading.Lock()  # guards the lists above: handlers run in threads
-        self._http = CountingServer(
-            ("127.0.0.1", 0), type("Handler", (_Handler,), {"owner": self})
-        )
+        self._http = CountingServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"owner": self}))
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
 
     @property
@@ -301,7 +303,10 @@ class _Handler(BaseHTTPRequestHandler):
         reply = self.owner.take(Received(path=path, headers=headers, body=body))
         if reply.hang:
             self.owner.stopping.wait()
-        if reply.hang or reply.drop:
+        if reply.reset:
+            no_goodbye = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_goodbye)
+        if reply.hang or reply.drop or reply.reset:
             self.close_connection = True
             return
         if key not in self.owner.keys:
