@@ -93,8 +93,9 @@ def _failed_scores(found: Findings) -> dict[str, list[Row]]:
     """The scores of each case that missed their threshold."""
     columns = ("case_id", "repeat", "metric", "submetric", "level", "score", "passed", "threshold")
     scores: dict[str, list[Row]] = defaultdict(list)
-    for row in found.scores.select(columns).to_pylist():
-        if row["level"] == "case" and row["submetric"] is None and row["passed"] is False:
+    for row in found.scores.select((*columns, "fallback_of")).to_pylist():
+        is_own = row["submetric"] is None and row["fallback_of"] is None
+        if row["level"] == "case" and is_own and row["passed"] is False:
             scores[row["case_id"]].append(row)
     return scores
 

@@ -104,11 +104,10 @@ class Results:
             value: ``score``, ``passed`` or another column of the scores.
         """
         place = self.archive.find(run)
-        columns = ("case_id", "repeat", "metric", "submetric", "level", value)
-        scores = self.archive.table(place, "scores", columns=columns)
-        heads = pc.and_(
-            pc.is_null(scores["submetric"]), pc.equal(scores["level"].cast(pa.string()), "case")
-        )
+        columns = ("case_id", "repeat", "metric", "submetric", "level", "fallback_of", value)
+        scores = self.archive.table(place, "scores", columns=tuple(dict.fromkeys(columns)))
+        own = pc.and_(pc.is_null(scores["submetric"]), pc.is_null(scores["fallback_of"]))
+        heads = pc.and_(own, pc.equal(scores["level"].cast(pa.string()), "case"))
         marks = scores.filter(heads).select(("case_id", "repeat", "metric", value)).to_pandas()
         keys = ["case_id", "repeat"]
         marks[["case_id", "metric"]] = marks[["case_id", "metric"]].astype(str)
