@@ -231,3 +231,21 @@ def test_a_changed_blob_is_found(folder: Path) -> None:
     done = invoke("journal", "verify", run)
     assert done.code == 2
     assert f"the blob {blob.name} is missing or was changed" in done.out
+
+
+def test_a_failure_that_the_run_went_on_after_stays_one_in_a_restored_run(folder: Path) -> None:
+    (folder / "soft.yaml").write_text(
+        "workflow:\n  name: soft\n  steps:\n"
+        "    - {name: bad, type: echo, fail: true, on_failure: continue}\n"
+        "    - {name: last, type: echo, value: done}\n"
+    )
+    run_id = invoke("run", "soft.yaml", "--json").document["run_id"]
+    made = invoke("checkpoint", "restore", run_id, "--version", "1", "--json").document["run_id"]
+    done = invoke("resume", made, "--json").document
+    assert (done["status"], done["steps"]["bad"]["status"]) == ("succeeded", "failed")
+    ends = [
+        (record["unit"], record["attempt"])
+        for record in invoke("journal", "show", made, "--json").document["records"]
+        if record["t"] == "unit_end"
+    ]
+    assert ends == [("bad", 1), ("last", 1)]

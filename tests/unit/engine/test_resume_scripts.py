@@ -8,6 +8,7 @@ import pytest
 from pipex_core.adapters.local import ArmedFaults, Fault, VirtualClock
 from pipex_core.adapters.replay import RecordingProvider, ReplayProvider
 from pipex_core.engine.records import RunResult
+from pipex_core.engine.services import NoProviderState
 from pipex_core.llm.draws import DrawLists, Drawn, Draws
 from pipex_core.llm.prices import PriceTable
 from pipex_core.llm.provider import Provider
@@ -121,3 +122,16 @@ def test_of_two_lists_with_one_name_the_first_is_known_by_it() -> None:
     lists = DrawLists(["x", "y", "x"])
     lists.take([Drawn("x", 0), Drawn("z", 4)])
     assert lists.counts() == [1, 0, 0]
+
+
+def test_a_journal_with_scripted_answers_is_gone_on_with_by_a_service_that_has_no_script() -> None:
+    dying = mocked().with_services(
+        faults=ArmedFaults({"journal.after_done": Fault(action=die, visit=3)})
+    )
+    with pytest.raises(BaseException):  # noqa: B017, PT011 - the kill, or the group around it
+        dying.run(two_at_once)
+    assert isinstance(dying.journals, BreakableJournals)
+    dying.journals._locks.clear()
+    world = mocked(dying.journals).with_services(provider_state=NoProviderState())
+    assert texts_of(world.run(two_at_once, run_id="run1", resume=True))[2] == "3rd"
+    assert world.provider.sent == []
