@@ -7,12 +7,15 @@ from pathlib import Path
 from pipex_core.app import wiring
 from pipex_core.app.authored import is_code
 from pipex_core.app.files import located
+from pipex_core.app.judges import worded_bench
+from pipex_core.app.settings import read_settings
 from pipex_core.app.suitefiles import check_attachments, read_suite
 from pipex_core.app.suiteplaces import placed
 from pipex_core.app.suites import folder_of, gate_of_suite, place_and_version
 from pipex_core.app.suiteversions import load_saved
 from pipex_core.errors import ConfigError, Problem, SpecError
 from pipex_core.evals.gatefile import Gate
+from pipex_core.evals.judgefile import seat
 from pipex_core.evals.lint import lint
 from pipex_core.evals.suite import Suite
 from pipex_core.jsonvalue import Json, canonical
@@ -62,7 +65,7 @@ def _gate(suite: Suite, problems: list[Problem]) -> Gate | None:
 
 def _metrics(suite: Suite, problems: list[Problem]) -> Mapping[str, MetricInfo]:
     try:
-        return _resolved(suite.defaults.metrics, "metrics")
+        return _resolved(suite.defaults.metrics, "metrics", suite)
     except SpecError as exc:
         problems += located(exc.problems, suite.location, within="defaults")
         return {}
@@ -82,7 +85,7 @@ def _metrics_of_cases(
         try:
             known.setdefault(text, {})
             if not known[text]:
-                known[text] = _resolved(case.metrics, f"cases[{case.id}].metrics")
+                known[text] = _resolved(case.metrics, f"cases[{case.id}].metrics", suite)
         except SpecError as exc:
             wrong += exc.problems
         found[case.id] = known[text]
@@ -90,7 +93,7 @@ def _metrics_of_cases(
     return found
 
 
-def _resolved(entries: Sequence[Json], where: str) -> Mapping[str, MetricInfo]:
+def _resolved(entries: Sequence[Json], where: str, suite: Suite) -> Mapping[str, MetricInfo]:
     # Code is imported for a run that allows it, and never to look at a suite.
     own = [one for one in entries if not is_code(one)]
     try:
@@ -98,4 +101,9 @@ def _resolved(entries: Sequence[Json], where: str) -> Mapping[str, MetricInfo]:
     except ConfigError as exc:
         # A library that is not installed here is a problem of the suite like others.
         raise SpecError([Problem(code=exc.code, message=exc.message, path=where)]) from exc
+    seated = seat(found, worded_bench(read_settings()), judges=suite.extra.get("judges"))
+    # Who judges may be left to the run; how a judge is written may not.
+    wrong = [problem for problem in seated.problems if problem.code != "no_judge"]
+    if wrong:
+        raise SpecError(wrong)
     return {entry.name: entry.info for entry in found}

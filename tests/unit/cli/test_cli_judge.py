@@ -368,3 +368,15 @@ def test_a_stopped_run_goes_on_with_its_judges(gated: Path) -> None:
     resumed = invoke("eval", "resume", document["run_id"], "--max-cost", "1", "--json")
     assert resumed.document["status"] == "completed"
     assert resumed.document["metrics"]["relevance"]["n_scored"] == 50
+
+
+def test_lint_looks_at_the_judges_of_a_suite_and_leaves_the_model_to_the_run(gated: Path) -> None:
+    write_suite(gated / "labelled", judges={})
+    assert invoke("suite", "lint", "labelled", "--json").document["ok"] is True
+    write_suite(gated / "labelled", judges={"main": {"model": "m", "votes": 2}})
+    found = invoke("suite", "lint", "labelled", "--json")
+    assert found.code == 2
+    codes = {
+        problem["code"] for problem in found.document["problems"] if problem["severity"] == "error"
+    }
+    assert codes == {"bad_option"}
