@@ -6,6 +6,7 @@ from typing import Protocol
 
 from pipex_core.errors import CircuitOpen, ProviderError
 from pipex_core.jsonvalue import Json
+from pipex_core.llm.buckets import TokenBucket
 from pipex_core.llm.limits import (
     AdaptiveLimiter,
     BreakerState,
@@ -13,7 +14,6 @@ from pipex_core.llm.limits import (
     Entry,
     RetryQuota,
     Slot,
-    TokenBucket,
     throttle_kinds,
 )
 from pipex_core.llm.provider import Provider, RateLimit, Request

@@ -16,6 +16,7 @@ from pipex_core.errors import (
     RateLimited,
     ReplayMiss,
 )
+from pipex_core.llm.buckets import TokenBucket
 from pipex_core.llm.limits import (
     AdaptiveLimiter,
     Backoff,
@@ -24,7 +25,6 @@ from pipex_core.llm.limits import (
     RetryPolicy,
     RetryQuota,
     Slot,
-    TokenBucket,
 )
 from tests.fakes.clock import ManualClock, settle
 
