@@ -19,6 +19,7 @@ from pipex_core.evals.pairs import comparable
 from pipex_core.evals.pipeline import PipelineTarget
 from pipex_core.evals.recorded import RecordedTarget
 from pipex_core.evals.respond import Unit
+from pipex_core.evals.subjects import models_of
 from pipex_core.evals.suite import Case, Suite, hashes_by_id, plan_digest, suite_digest
 from pipex_core.evals.target import PromptTarget, Target, moving
 from pipex_core.expressions.template import read_template
@@ -272,7 +273,7 @@ class _Seating:
         self._make = bench
         self._bench: Bench | None = None
         self._judges = request.suite.extra.get("judges")
-        self._targets = [request.target.model_id]
+        self._targets = models_of(request.target)
         self.warnings: dict[tuple[str, str], None] = {}
 
     def entries(

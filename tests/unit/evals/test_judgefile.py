@@ -8,10 +8,15 @@ import pytest
 from pipex_core.adapters.anthropic.turns import sampling
 from pipex_core.adapters.gemini.turns import option_names
 from pipex_core.evals.judgefile import Seated, decoding, seat, sendable
+from pipex_core.evals.pipeline import PipelineTarget
+from pipex_core.evals.subjects import models_of
+from pipex_core.evals.target import PromptTarget
 from pipex_core.jsonvalue import Json
 from pipex_core.metrics.judge import Judge
+from pipex_core.spec.options import resolve_model
 from tests.fakes.judges import bench, live_bench
 from tests.fakes.metrics import entry_of
+from tests.fakes.world import World
 
 
 def seat_one(raw: Json, **options: Any) -> Seated:
@@ -206,3 +211,29 @@ def test_a_certificate_is_looked_for_by_the_finished_judge() -> None:
     judge = judge_of("coherence", around=bench(certificate=certificate))
     assert judge.certificate == "cert"
     assert asked[0].fingerprint == judge.fingerprint != ""
+
+
+nested = """
+workflow:
+  name: child
+  steps:
+    - {name: ask, type: claude, claude_options: {model: haiku}, prompt: [{type: static, content: hi}]}
+"""
+asker = """
+workflow:
+  name: asker
+  inputs: {question: {type: string}}
+  defaults: {claude_model: sonnet}
+  steps:
+    - {name: ask, type: claude, prompt: [{type: static, content: "{{ inputs.question }}"}]}
+    - {name: other, type: claude, claude_options: {model: "{{ inputs.question }}"}, prompt: [{type: static, content: hi}]}
+    - {name: deep, type: pipeline, pipeline_file: child.yaml}
+"""
+
+
+def test_the_models_of_a_pipeline_are_those_that_it_names() -> None:
+    plan = World(files={"child.yaml": nested}).plan(asker)
+    target = PipelineTarget(plan=plan, options={"gemini_model": "gemini-x"}, model="bound")
+    resolved = {str(resolve_model(name)) for name in ("sonnet", "haiku")}
+    assert set(models_of(target)) == {"bound", "gemini-x", *resolved}
+    assert models_of(PromptTarget(provider="mock", model="m")) == ["m"]
