@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pipex_core.errors import SpecError
 from pipex_core.evals.answers import Answer
 from pipex_core.evals.arms import arm_of
 from pipex_core.evals.carry import _score_columns
@@ -278,3 +279,14 @@ def test_a_metric_that_cannot_get_ready_says_so_of_each_answer() -> None:
     entry = replace(made.metrics[0], metric=metric, info=metric.info)
     row = rows_of(replace(made, metrics=(entry,)), ok("Berlin"))[0]
     assert (row["code"], row["score"]) == ("metric_error", None)
+
+
+def test_a_chance_counted_of_a_metric_that_is_not_there_is_refused_before_anything_runs() -> None:
+    with pytest.raises(SpecError, match="no metric is named so"):
+        repeated("exact_match", {"type": "pass_at_k", "of": "exact_mach"})
+    with pytest.raises(SpecError, match="has no threshold"):
+        repeated("bleu", {"type": "pass_at_k", "of": "bleu"})
+    own = {"type": "pass_at_k", "of": "nothing"}
+    with pytest.raises(SpecError) as caught:
+        job(capital_suite([case("de", metrics=(own,))]), metrics=["exact_match"])
+    assert caught.value.problems[0].path == "cases[de].metrics[1].of"
