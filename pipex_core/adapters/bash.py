@@ -62,6 +62,8 @@ class ConfinedBash:
                 # Whoever still holds the output escaped from a kernel without namespaces.
                 await asyncio.wait([reading], timeout=end_s)
                 reading.cancel()
+                # asyncio has no other way to let go of a pipe before somebody else does.
+                process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001
             output = kept.decode("utf-8", "replace")[:max_chars]
             is_apart = news.read() == b"1"
         if self._require_isolation and not is_apart:
