@@ -6,21 +6,20 @@ from typing import TYPE_CHECKING
 
 from pipex_core.app import wiring
 from pipex_core.app.judges import certificates
+from pipex_core.app.pointers import pointed
 from pipex_core.app.settings import read_settings
 from pipex_core.app.suites import gate_of_suite, load_gate, load_suite
 from pipex_core.errors import ConfigError
 from pipex_core.evals.archive import Archive, Stored
+from pipex_core.evals.baselines import Pointer, champion
 from pipex_core.evals.gate import judge
 from pipex_core.evals.gatefile import Gate
 from pipex_core.evals.judged import Baseline, Judged
-from pipex_core.evals.publication import Place
+from pipex_core.evals.publication import Place, place_of
 from pipex_core.evals.verdict import Verdict
-from pipex_core.jsonvalue import parse
 
 if TYPE_CHECKING:
     from pipex_core.evals.notebook import Results
-
-champion = "champion"
 
 
 def load_results(results: str = "results") -> "Results":
@@ -52,20 +51,41 @@ def open_archive(results: str | None = None) -> Archive:
 
 
 def find_run(archive: Archive, word: str, *, suite: str | None = None) -> Place:
-    """The run that a word means: an id, a prefix, ``latest``, or the newest of a target or model.
+    """The run that a word means.
+
+    That is an id, a unique prefix, ``latest``, ``latest:SUITE``, a baseline as ``NAME`` or
+    ``NAME:SUITE``, the path of a stored run, or the newest of a target or model.
 
     Raises:
-        ConfigError: ``unknown_run``.
+        ConfigError: ``unknown_run``; ``baseline_missing``, a baseline names a run that is not there.
     """
+    named = None if word.partition(":")[0] == "latest" else pointed(word, suite)
+    if named is not None:
+        return _blessed(archive, *named)
+    own = place_of(word) if "/" in word else None
+    if own is not None and own in archive.places():
+        return own
     for place in archive.places(suite=suite):
         if word not in ("latest", place.run_id):
-            named = archive.manifest(place)["target"]["target_id"]
-            if word in (named, place.model_id):
+            named_target = archive.manifest(place)["target"]["target_id"]
+            if word in (named_target, place.model_id):
                 return place
     try:
         return archive.find(word)
     except ConfigError as exc:
         raise ConfigError(exc.message, code=exc.code, next_step="pipex eval list") from exc
+
+
+def _blessed(archive: Archive, suite_id: str, found: Pointer) -> Place:
+    """The place of the run that a baseline names."""
+    for place in archive.places(suite=suite_id):
+        if place.run_id == found.run_id:
+            return place
+    raise ConfigError(
+        f"baseline {found.name} of {suite_id} names run {found.run_id}, which is not in the results",
+        code="baseline_missing",
+        next_step=f"pipex baseline set RUN --name {found.name} --reason TEXT, or bring the run back",
+    )
 
 
 def judge_stored(
@@ -110,15 +130,13 @@ def baseline_of(
     None when the champion is not named yet, or when the name means ``but`` itself.
 
     Raises:
-        ConfigError: ``baseline_missing``, the name means nothing.
+        ConfigError: ``baseline_missing``, the name means nothing, or a run that is gone.
     """
-    pointer = Path("baselines") / suite_id / f"{name}.json"
-    if pointer.is_file():
-        place = archive.find(parse(pointer.read_text(encoding="utf-8"))["run_id"])
-        return archive.load(place).judged
     try:
         place = find_run(archive, name, suite=suite_id)
     except ConfigError as exc:
+        if exc.code == "baseline_missing":
+            raise
         if name == champion:
             return None
         raise ConfigError(

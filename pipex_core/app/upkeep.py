@@ -4,10 +4,10 @@ import getpass
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from pipex_core.app import wiring
 from pipex_core.app.answering import cache_store
+from pipex_core.app.pointers import blessed_runs
 from pipex_core.app.settings import Settings, read_settings
 from pipex_core.app.stored import find_run, open_archive
 from pipex_core.errors import ConfigError, StoreError
@@ -131,13 +131,6 @@ def erase_subject(pattern: str, results: str | None = None, *, reason: str = "")
     runs = [one.run_id for one in found if one.rows]
     blobs.put(erasure_log, log + f"{canonical({**note, 'rows': rows, 'runs': runs})}\n".encode())
     return found
-
-
-def blessed_runs(folder: str = "baselines") -> frozenset[str]:
-    """Ids of the runs that any baseline names."""
-    return frozenset(
-        parse(path.read_text(encoding="utf-8"))["run_id"] for path in Path(folder).glob("*/*.json")
-    )
 
 
 def cache_facts() -> CacheFacts:

@@ -34,7 +34,7 @@ from pipex_core.engine.services import (
 from pipex_core.jsonvalue import Json
 from pipex_core.llm.prices import PriceTable
 from pipex_core.llm.session import SessionStore
-from pipex_core.ports import BlobStore, Commands, Faults, Workspace
+from pipex_core.ports import AuditLog, BlobStore, Commands, Faults, Workspace
 from pipex_core.registry import Registry
 from pipex_core.secrets import Redactor
 from pipex_core.spec.model import Shapes
@@ -179,6 +179,12 @@ def _watchers(on_delta: Listener | None) -> Mapping[str, Watcher]:
     """The streaming handlers; ``callback`` is the one that the caller gave."""
     found = terminal_watchers(sys.stderr)
     return found if on_delta is None else {**found, "callback": lambda _: on_delta}
+
+
+def audit_log(settings: Settings, *, actor: str | None = None) -> AuditLog:
+    """The audit log of this deployment; who acts is the user of this process when ``actor`` is None."""
+    path = Path(settings.checkpoint_dir) / "audit.jsonl"
+    return FileAudit(path, clock=SystemClock(), actor=actor)
 
 
 def now() -> datetime:

@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "eval": ("pipex_core.cli.evals:evaluation", "Evaluate targets on suites; list, show, resume runs."),
     "compare": ("pipex_core.cli.verdicts:compare", "Compare two runs case by case."),
     "gate": ("pipex_core.cli.verdicts:gate", "Say PASS, FAIL, INCONCLUSIVE or INCOMPLETE of a run."),
+    "baseline": ("pipex_core.cli.baselines:baseline", "Name runs to compare with, and promote better ones."),
     "explain": ("pipex_core.cli.verdicts:explain", "Say why a case was or would be computed again."),
     "cost": ("pipex_core.cli.upkeep:cost", "Say what evaluations cost, by model, suite, step or day."),
     "history": ("pipex_core.cli.upkeep:history", "Show a metric of a suite over its runs."),
