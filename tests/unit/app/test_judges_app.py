@@ -78,7 +78,7 @@ def test_a_step_of_a_pipeline_asks_judges_too(project: Path) -> None:
     (project / "judged.yaml").write_text(
         "workflow:\n  name: judged\n  steps:\n"
         "    - {name: check, type: eval_batch, test_suite: test_suites/sums,"
-        " predictions: good.jsonl, metrics: [{type: coherence, model: j}], gate: none.yaml}\n",
+        " predictions: good.jsonl, metrics: [{type: coherence, model: j}]}\n",
         encoding="utf-8",
     )
     result = run_pipeline("judged.yaml", provider="mock", mock_responses="mock.json")
