@@ -18,10 +18,11 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from pipex_core.app.workers import WorkerCaller
 from pipex_core.errors import ConfigError
 from pipex_core.jsonvalue import Json, digest_bytes
 from pipex_core.metrics.contract import MetricType
-from pipex_core.metrics.custom import Contract, FunctionType, Judgement
+from pipex_core.metrics.custom import Caller, Contract, FunctionType, Judgement
 from pipex_core.registry import Registry
 
 Function = TypeVar("Function", bound=Judgement)
@@ -78,7 +79,13 @@ def register_metric(
     home[name] = function_type(f"{prefix}{name}", fn, **contract)
 
 
-def function_type(name: str, fn: Judgement, **contract: Any) -> FunctionType:  # noqa: ANN401 - the fields of Contract
+def function_type(
+    name: str,
+    fn: Judgement,
+    *,
+    caller: Caller | None = None,
+    **contract: Any,  # noqa: ANN401 - the fields of Contract
+) -> FunctionType:
     """A function as a metric type, with the digest of its source.
 
     Raises:
@@ -86,7 +93,7 @@ def function_type(name: str, fn: Judgement, **contract: Any) -> FunctionType:  #
     """
     try:
         declared = Contract(**contract)
-        return FunctionType(name, fn, declared, source=_source(fn, declared))
+        return FunctionType(name, fn, declared, source=_source(fn, declared), caller=caller)
     except (TypeError, ValueError) as exc:
         raise ConfigError(f"metric {name!r}: {exc}", code="bad_metric") from exc
 
@@ -107,11 +114,11 @@ def with_authored(
     found = dict(_registered)
     file = Path(beside) / file_name if beside else None
     if allow_code and file is not None and file.is_file():
-        for name, kind in _of_file(file).items():
+        for name, kind in metrics_of_file(file).items():
             if name in found:
                 message = f"{file}: the metric {name!r} exists already"
                 raise ConfigError(message, code="duplicate_metric")
-            found[name] = kind
+            found[name] = _apart(kind, file)
     return _Open(registry, found, allow_code=allow_code)
 
 
@@ -157,10 +164,25 @@ class _Open(Registry[MetricType]):
                 code="code_not_allowed",
                 next_step="add --allow-code (allow_code=True in Python) if you trust it",
             )
-        return function_type(name, _function_at(name))
+        # Named by whoever wrote the suite: it may hang or crash, and then nothing else does.
+        caller = WorkerCaller({"path": name.removeprefix(python_prefix)})
+        return function_type(name, function_at(name), caller=caller, cost_class="pool")
 
 
-def _function_at(name: str) -> Judgement:
+def _apart(kind: FunctionType, file: Path) -> FunctionType:
+    """A metric of a file that declares itself heavy, called in a process of its own."""
+    if kind.info.cost_class != "pool":
+        return kind
+    name = kind.info.name.removeprefix(prefix)
+    return kind.called_by(WorkerCaller({"file": str(file.resolve()), "name": name}))
+
+
+def function_at(name: str) -> Judgement:
+    """The function that ``python:<module>:<function>`` names; its module is imported.
+
+    Raises:
+        ConfigError: ``bad_metric`` or ``code_failed``.
+    """
     module, _, attribute = name.removeprefix(python_prefix).rpartition(":")
     if not module or not attribute:
         message = f"{name!r} is not python:<module>:<function>"
@@ -175,8 +197,12 @@ def _function_at(name: str) -> Judgement:
     return function
 
 
-def _of_file(file: Path) -> Found:
-    """The metrics that a file registers when it is imported."""
+def metrics_of_file(file: Path) -> Found:
+    """The metrics that a file registers when it is imported.
+
+    Raises:
+        ConfigError: ``code_failed``.
+    """
     # The name says where it came from, so that two suites may both have such a file.
     name = f"pipex_suite_metrics_{sha256(str(file.resolve()).encode()).hexdigest()[:12]}"
     spec = spec_from_file_location(name, file)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipex_core.app import suitewiring, wiring
+from pipex_core.app.authored import is_code
 from pipex_core.app.files import is_suite_id, located, read_bytes, read_list, suite_place
 from pipex_core.app.suitefiles import check_attachments, read_suite, write_whole
 from pipex_core.app.suiteplaces import placed
@@ -125,7 +126,11 @@ def load_metrics(path: str) -> list[Json]:
     try:
         resolve_entries(found, wiring.metrics())
     except SpecError as exc:
-        raise SpecError(located(exc.problems, path)) from exc
+        # Which code may be run, and where it lies, is known once the suite is.
+        code = {f"metrics[{at}]" for at, entry in enumerate(found) if is_code(entry)}
+        wrong = [one for one in exc.problems if one.path.partition(".")[0] not in code]
+        if wrong:
+            raise SpecError(located(wrong, path)) from exc
     return found
 
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Final, get_args
+from typing import Any, Final, Protocol, get_args
 
 from pipex_core.jsonvalue import Json, type_name
 from pipex_core.metrics.contract import (
@@ -29,6 +29,18 @@ from pipex_core.metrics.contract import (
 
 Judgement = Callable[..., Any]
 usual_threshold: Final = 0.7  # of metrics whose values lie in 0..1
+
+
+class Caller(Protocol):
+    """Calls a function somewhere else."""
+
+    def start(self, in_place: Sequence[Json], named: Mapping[str, Json]) -> None:
+        """Begin a call whose answer will be asked for."""
+        ...
+
+    def result(self, in_place: Sequence[Json], named: Mapping[str, Json]) -> Score:
+        """What the function answers; the call that was begun with the same arguments, if any."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,15 +96,26 @@ class FunctionType:
         function: From a prediction and whatever else it names to a number.
         contract: What its author declares.
         source: Digest of the file that defines it and of what it depends on; part of the fingerprint.
+        caller: Calls the function, where it is called elsewhere.
 
     Raises:
         ValueError: The function's parameters cannot be given.
     """
 
     def __init__(
-        self, name: str, function: Judgement, contract: Contract, *, source: Json = None
+        self,
+        name: str,
+        function: Judgement,
+        contract: Contract,
+        *,
+        source: Json = None,
+        caller: Caller | None = None,
     ) -> None:
-        self._function = function
+        self.function = function
+        self._name = name
+        self._contract = contract
+        self._source = source
+        self._caller = caller
         self._reading = _read(function, name)
         doc = (inspect.getdoc(function) or "").partition("\n")[0]
         self.info = MetricInfo(
@@ -110,8 +133,16 @@ class FunctionType:
             reads_case=self._reading.reads_case,
         )
 
+    def called_by(self, caller: Caller) -> "FunctionType":
+        """The same metric, its function called elsewhere."""
+        return FunctionType(
+            self._name, self.function, self._contract, source=self._source, caller=caller
+        )
+
     def __call__(self, **options: Json) -> Metric:
-        return FunctionMetric(self.info, self._function, self._reading, options)
+        if self._caller is None:
+            return FunctionMetric(self.info, self.function, self._reading, options)
+        return CalledElsewhere(self.info, self.function, self._reading, options, self._caller)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,20 +183,21 @@ class FunctionMetric:
         self._options = dict(options)
 
     def score(self, item: MetricInput) -> Score:
-        given = {*self._reading.in_place, *self._reading.named.values()}
-        if (
-            given.isdisjoint(("expected", "reference"))
-            or item.has_reference_json
-            or len(item.references) <= 1
-        ):
-            return self._one(item)
-        found = [self._one(replace(item, references=(one,))) for one in item.references]
+        found = [self._answer(*self._arguments(one)) for one in self._alternatives(item)]
         scored = [one for one in found if isinstance(one, Scored)]
         if len(scored) < len(found):
             return next(one for one in found if isinstance(one, Unscored))
         return best(scored, lowest=self.info.direction == "lower")
 
-    def _one(self, item: MetricInput) -> Score:
+    def _alternatives(self, item: MetricInput) -> Sequence[MetricInput]:
+        """The item with each of its references, where the function takes one."""
+        given = {*self._reading.in_place, *self._reading.named.values()}
+        takes_one = not given.isdisjoint(("expected", "reference"))
+        if not takes_one or item.has_reference_json or len(item.references) <= 1:
+            return (item,)
+        return [replace(item, references=(one,)) for one in item.references]
+
+    def _arguments(self, item: MetricInput) -> tuple[list[Json], dict[str, Json]]:
         reading = self._reading
         in_place = [_values[known](item) for known in reading.in_place]
         named = {
@@ -173,7 +205,34 @@ class FunctionMetric:
             for name, known in reading.named.items()
             if name not in reading.optional or _has(known, item)
         }
-        return score_of(self._function(*in_place, **named, **self._options))
+        return in_place, {**named, **self._options}
+
+    def _answer(self, in_place: Sequence[Json], named: Mapping[str, Json]) -> Score:
+        return score_of(self._function(*in_place, **named))
+
+
+class CalledElsewhere(FunctionMetric):
+    """A function that another process calls; the calls for many items run side by side."""
+
+    def __init__(
+        self,
+        info: MetricInfo,
+        function: Judgement,
+        reading: Reading,
+        options: Mapping[str, Json],
+        caller: Caller,
+    ) -> None:
+        super().__init__(info, function, reading, options)
+        self._caller = caller
+
+    def prepare(self, items: Sequence[MetricInput]) -> None:
+        """Begin the calls for many items; ``score`` gives the same without."""
+        for item in items:
+            for one in self._alternatives(item):
+                self._caller.start(*self._arguments(one))
+
+    def _answer(self, in_place: Sequence[Json], named: Mapping[str, Json]) -> Score:
+        return self._caller.result(in_place, named)
 
 
 def score_of(answer: object) -> Score:
