@@ -1,4 +1,4 @@
-"""Metrics of users in processes of their own: the pool of this process, and both ends of a call.
+"""Metrics of users in processes of their own: the pool of this process, and who calls through it.
 
 A call that hangs, crashes or takes too much memory costs its item a score and nothing else. What crosses
 the border is JSON: where the function is, its arguments, and the score.
@@ -18,12 +18,11 @@ from pipex_core.app.settings import read_settings
 from pipex_core.errors import WorkerError
 from pipex_core.jsonvalue import Json, digest
 from pipex_core.metrics.contract import Score, Scored, Unscored, Usage
-from pipex_core.metrics.custom import Judgement, score_of
 from pipex_core.ports import WorkerPool
 
 timeout_s: Final = 30.0
 most_waiting: Final = 2_000
-entrance: Final = f"{__name__}:called"
+entrance: Final = "pipex_core.app.workerside:called"
 codes: Final[Mapping[str, str]] = {
     "worker_timeout": "metric_timeout",
     "worker_died": "metric_crash",
@@ -94,31 +93,9 @@ class WorkerCaller:
         }
 
 
-def called(argument: Mapping[str, Json]) -> Json:
-    """The score of a function, as JSON: what a worker is asked for."""
-    function = _function(argument.get("path"), argument.get("file"), argument.get("name"))
-    in_place = [_given(value) for value in argument["in_place"]]
-    named = {name: _given(value) for name, value in argument["named"].items()}
-    return asdict(score_of(function(*in_place, **named)))
-
-
-@cache
-def _function(path: str | None, file: str | None, name: str | None) -> Judgement:
-    # Both ends know this module; only a worker loads what users wrote.
-    from pipex_core.app.authored import function_at, metrics_of_file, python_prefix
-
-    if path is not None:
-        return function_at(f"{python_prefix}{path}")
-    return metrics_of_file(Path(str(file)))[str(name)].function
-
-
 def _score(found: dict[str, Any]) -> Score:
     return Unscored(**found) if "code" in found else Scored(**found)
 
 
 def _plain(value: object) -> Json:
     return {"$usage": asdict(value)} if isinstance(value, Usage) else value
-
-
-def _given(value: Json) -> object:
-    return Usage(**value["$usage"]) if isinstance(value, Mapping) and "$usage" in value else value
