@@ -43,7 +43,7 @@ $(EMBEDDINGS)/.ready: $(READY) tests/requirements-embeddings.txt
 	@touch $@
 
 embeddings: $(EMBEDDINGS)/.ready  ## Run the tests of the extra `embeddings` with a real model
-	@HF_HUB_OFFLINE=1 $(EMBEDDINGS)/bin/python -m pytest -q -m embeddings
+	@HF_HUB_OFFLINE=1 $(EMBEDDINGS)/bin/python -m pytest -q -m embeddings tests/unit
 
 check: lint types imports test  ## Format, lint, types, import contracts, declared dependencies, tests
 
