@@ -145,7 +145,7 @@ def roll_back(archive: Archive, suite_id: str, wish: Wish) -> Moved:
 
 
 def promote_by_rule(
-    archive: Archive, run_id: str, verdict: Verdict, promotion: Mapping[str, Json] | None
+    archive: Archive, place: Place, verdict: Verdict, promotion: Mapping[str, Json] | None
 ) -> Moved | None:
     """What the rule ``promotion`` of a gate does after a verdict; None when it asks for nothing.
 
@@ -160,10 +160,9 @@ def promote_by_rule(
     better = any(r.row.kind == "superiority" and r.outcome == "PASS" for r in verdict.rules)
     if promotion["on"] == "superiority" and not better:
         return None
-    place = find_run(archive, run_id)
     wish = Wish(reason=f"promotion on {promotion['on']}", actor=str(promotion["actor"]))
     seen = _seen(place.suite_id, wish.name)
-    if seen == place.run_id or (verdict.baseline or None) != seen:
+    if seen == place.run_id or verdict.baseline != seen:
         return None
     try:
         check_worthy(archive.manifest(place))

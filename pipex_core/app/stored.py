@@ -104,7 +104,7 @@ def judge_stored(
         ConfigError: ``no_gate``, neither names rules; or the gate does not fit the run.
         SpecError: The gate has problems.
     """
-    gate = load_gate(gate_file) if gate_file else _gate_of_run(stored)
+    gate = gate_for(stored, gate_file)
     if allow_uncertified:
         gate = replace(gate, require_certificate=False)
     named = baseline or gate.baseline
@@ -112,6 +112,16 @@ def judge_stored(
     if named:
         found = baseline_of(archive, stored.place.suite_id, named, but=stored.place)
     return judge(gate, as_challenger(stored), baseline=found)
+
+
+def gate_for(stored: Stored, gate_file: str | None) -> Gate:
+    """The gate of a file, or that of the suite that the run was made on.
+
+    Raises:
+        ConfigError: ``no_gate``.
+        SpecError: The gate has problems.
+    """
+    return load_gate(gate_file) if gate_file else _gate_of_run(stored)
 
 
 def as_challenger(stored: Stored) -> Judged:

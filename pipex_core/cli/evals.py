@@ -243,6 +243,8 @@ def _run_all(
         line.close()
     from pipex_core.app.reports import write_reports
 
+    for run in found:
+        _promote(desk, run)
     shown = [
         (run, write_reports(desk, run, reports, tell=note), request)
         for run, request in zip(found, requests, strict=True)
@@ -252,6 +254,19 @@ def _run_all(
     blocks = ("\n".join(_lines(run, files)) for run, files, _ in shown)
     emit(payload, as_json=as_json, text=lambda: "\n\n".join(blocks))
     return min((_exit_of(run, request) for run, _, request in shown), key=severity.index)
+
+
+def _promote(desk: "Desk", run: "EvalRun") -> None:
+    """Let the rule ``promotion`` of the gate have its way."""
+    gate = run.job.gate
+    if gate is None or gate.promotion is None or run.verdict is None:
+        return
+    from pipex_core.app.baselines import promote_by_rule
+    from pipex_core.evals.runner import place_of_job
+
+    place = place_of_job(run.job)
+    if promote_by_rule(desk.archive, place, run.verdict, gate.promotion) is not None:
+        note(f"the champion of {place.suite_id} is now {run.run_id}, by the promotion rule")
 
 
 async def _evaluate(

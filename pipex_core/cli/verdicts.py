@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipex_core.cli.main import emit, exit_ok
+from pipex_core.cli.main import emit, exit_ok, note
 from pipex_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ def gate(run_id: str, **given: Any) -> int:  # noqa: ANN401 - click's options
 
     Exit codes: 0 PASS, 1 FAIL, 2 the gate cannot be used, 3 INCONCLUSIVE, 4 INCOMPLETE.
     """
-    from pipex_core.app.stored import find_run, judge_stored, open_archive
+    from pipex_core.app.baselines import promote_by_rule
+    from pipex_core.app.stored import find_run, gate_for, judge_stored, open_archive
 
     archive = open_archive(given["results"])
     stored = archive.load(find_run(archive, run_id))
@@ -100,6 +101,10 @@ def gate(run_id: str, **given: Any) -> int:  # noqa: ANN401 - click's options
         allow_uncertified=given["allow_uncertified"],
     )
     payload = {"schema": "pipex.verdict/1", "run_id": stored.place.run_id, **verdict.as_json()}
+    promotion = gate_for(stored, given["gate"]).promotion
+    moved = promote_by_rule(archive, stored.place, verdict, promotion)
+    if moved is not None:
+        note(f"the champion of {moved.suite_id} is now this run, by the promotion rule of its gate")
     emit(payload, as_json=given["as_json"], text=lambda: "\n".join(_verdict_lines(verdict)))
     return verdict.exit_code
 

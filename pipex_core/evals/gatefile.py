@@ -85,6 +85,8 @@ class Gate:
         min_pairs: Fewest cases that decide; None takes 20 for pass flags and 50 for other numbers.
         min_slice: Fewest cases of a slice that is gated.
         require_certificate: A judge without a valid certificate cannot gate.
+        promotion: ``on`` (``pass`` or ``superiority``) and ``actor``: a run with such a verdict
+            becomes the champion by itself. None leaves that to people.
     """
 
     rules: tuple[Rule, ...]
@@ -225,6 +227,17 @@ def _margin(value: Json) -> float:
     return margin
 
 
+def _promotion(value: Json) -> Mapping[str, Json]:
+    """``{on: pass | superiority, actor: name}``: who a champion is moved by, and after what."""
+    given = mapping(value)
+    readers: Mapping[str, Reader] = {"on": one_of(("pass", "superiority")), "actor": text_of}
+    shaped = read_map(given, readers, path="", required=("on", "actor"))
+    for finding in shaped.findings:
+        at = f".{finding.path}" if finding.path else ""
+        raise Wrong(finding.message, code=finding.code, at=at)
+    return {name: shaped.values[name] for name in readers}
+
+
 def _data(rule: Rule) -> dict[str, Json]:
     return {one.name: getattr(rule, one.name) for one in fields(rule)}
 
@@ -264,6 +277,6 @@ _gate_readers: Final[Mapping[str, Reader]] = {
     "min_pairs": optional(whole(2)),
     "min_slice": whole(2),
     "require_certificate": flag,
-    "promotion": optional(mapping),
+    "promotion": optional(_promotion),
     "rules": lambda rules: rules,
 }

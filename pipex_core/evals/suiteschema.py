@@ -191,7 +191,9 @@ def _gate() -> Schema:
         "min_pairs": _or_null({"type": "integer", "minimum": 2}),
         "min_slice": {"type": "integer", "minimum": 2},
         "require_certificate": _flag,
-        "promotion": _or_null(_map),
+        "promotion": _or_null(
+            _object({"on": _word("pass", "superiority"), "actor": _text}, "on", "actor")
+        ),
         "rules": rules,
     }
     return _object(fields, "rules")
