@@ -37,7 +37,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "cost": ("pipex_core.cli.upkeep:cost", "Say what evaluations cost, by model, suite, step or day."),
     "history": ("pipex_core.cli.upkeep:history", "Show a metric of a suite over its runs."),
     "judge": ("pipex_core.cli.judge:judge", "Show, calibrate and certify judges."),
-    "metric": ("pipex_core.cli.ops:metric", "List the metrics and what they need."),
+    "metric": ("pipex_core.cli.ops:metric", "List, show, try and test metrics."),
     "suite": ("pipex_core.cli.suites:suite", "Import, check, version and compare suites."),
     "results": ("pipex_core.cli.upkeep:results", "Verify, compact, prune and erase result tables."),
     "cache": ("pipex_core.cli.upkeep:cache", "Look at, verify and prune the cache of model calls."),

@@ -22,6 +22,8 @@ least_free_mb = 100
 TABLE: Mapping[str, tuple[str, str]] = {
     "list": ("pipex_core.cli.ops:list_", "List the metrics with what they need."),
     "show": ("pipex_core.cli.ops:show", "Show one metric: range, options, version."),
+    "run": ("pipex_core.cli.metrics:run", "Measure texts with one metric."),
+    "test": ("pipex_core.cli.metrics:test", "Check whether a metric keeps the promises of metrics."),
 }  # fmt: skip
 
 
@@ -59,7 +61,7 @@ def doctor(*, all_settings: bool, as_json: bool) -> int:
 
 @click.group("metric", cls=LazyGroup, table=TABLE)
 def metric() -> None:
-    """List and show the metrics."""
+    """List, show, try and test metrics."""
 
 
 @click.command("list")
