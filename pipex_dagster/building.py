@@ -5,7 +5,9 @@ others are not touched by it.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,10 @@ import dagster as dg
 from pipex_core.app.pipelines import load_pipeline
 from pipex_core.app.project import Layout, Project, list_project, open_project, usual_layout
 from pipex_core.app.settings import read_settings
-from pipex_core.errors import ConfigError, PipexError, SpecError
+from pipex_core.errors import ConfigError, PipexError
 from pipex_core.spec.plan import Plan
-from pipex_dagster.automation import evaluation_job, models_sensor, nightly_schedule
+from pipex_dagster.automation import AssetJob, evaluation_job, models_sensor, nightly_schedule
+from pipex_dagster.broken import broken_asset, broken_job, read_or_error
 from pipex_dagster.pipelines import Graphs
 from pipex_dagster.resources import (
     ArrowTable,
@@ -29,16 +32,7 @@ from pipex_dagster.resources import (
 )
 from pipex_dagster.suitefiles import SuiteFiles, suite_files
 from pipex_dagster.suites import suite_assets
-from pipex_dagster.translator import (
-    PipexTranslator,
-    failure_of,
-    job_name,
-    op_name,
-    problem_list,
-    problems_group,
-    slug,
-    slugs,
-)
+from pipex_dagster.translator import PipexTranslator, slug, slugs
 
 tables_dir = "assets"
 records_dir = "records"
@@ -52,6 +46,16 @@ isolated_executor = dg.multiprocess_executor.configured(
     {"start_method": {"forkserver": {"preload_modules": ["pipex_dagster.building"]}}},
     name="multiprocess",
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """The definitions of one suite."""
+
+    files: SuiteFiles
+    assets: Sequence[dg.AssetsDefinition]
+    job: AssetJob
+    nightly: dg.ScheduleDefinition | None
 
 
 def build_definitions(
@@ -78,16 +82,12 @@ def build_definitions(
     names = translator or PipexTranslator()
     project, problems = _opened(root, layout)
     suites, assets = _suites(project, names)
-    evaluations = [evaluation_job(files, names) for files in suites]
+    jobs = [one.job for one in suites]
     found = dg.Definitions(
         assets=[*assets, *problems],
-        jobs=[*_jobs(project), *evaluations],
-        schedules=[
-            nightly_schedule(files, files.champion, job, names)
-            for files, job in zip(suites, evaluations, strict=True)
-            if files.champion is not None
-        ],
-        sensors=[models_sensor(root, [files.name for files in suites], evaluations, layout=layout)]
+        jobs=[*_jobs(project), *jobs],
+        schedules=[one.nightly for one in suites if one.nightly is not None],
+        sensors=[models_sensor(root, [one.files.name for one in suites], jobs, layout=layout)]
         if suites
         else [],
         resources=resources_of(root),
@@ -144,10 +144,11 @@ def _pickled(what: str) -> ConfigError:
 
 def _opened(root: str, layout: Layout) -> tuple[Project, list[dg.AssetsDefinition]]:
     """The project; without its models, and with a failing asset, when they have problems."""
-    try:
-        return open_project(root, layout=layout), []
-    except SpecError as error:
-        return list_project(root, layout=layout), [broken_asset("models_file", error)]
+    listed = list_project(root, layout=layout)
+    found = read_or_error(lambda: open_project(root, layout=layout))
+    if isinstance(found, PipexError):
+        return listed, [broken_asset("models_file", found)]
+    return found, []
 
 
 def _jobs(project: Project) -> list[dg.JobDefinition]:
@@ -156,84 +157,59 @@ def _jobs(project: Project) -> list[dg.JobDefinition]:
     found: list[dg.JobDefinition] = []
     for path in project.pipelines:
         stem = path.relative_to(project.root / project.layout.pipelines).with_suffix("").as_posix()
-        try:
-            plans[stem] = load_pipeline(path)
-        except SpecError as error:
-            found.append(broken_job(stem, error))
+        plan = read_or_error(partial(load_pipeline, path))
+        if isinstance(plan, PipexError):
+            found.append(broken_job(stem, plan))
+        else:
+            plans[stem] = plan
     shared = Counter(plan.name for plan in plans.values())
     labels = {stem: plan.name if shared[plan.name] == 1 else stem for stem, plan in plans.items()}
     names = slugs(labels.values())
     graphs = Graphs()
-    return [*(graphs.job(plan, names[labels[stem]]) for stem, plan in plans.items()), *found]
+    for stem, plan in plans.items():
+        job = read_or_error(partial(graphs.job, plan, names[labels[stem]]))
+        found.append(broken_job(stem, job) if isinstance(job, PipexError) else job)
+    return found
 
 
 def _suites(
     project: Project, translator: PipexTranslator
-) -> tuple[list[SuiteFiles], list[dg.AssetsDefinition]]:
+) -> tuple[list[Evaluation], list[dg.AssetsDefinition]]:
     """The suites that can be used, and all assets: those of the others show what is wrong."""
-    good: dict[str, SuiteFiles] = {}
+    good: dict[str, Evaluation] = {}
     assets: list[dg.AssetsDefinition] = []
     for name in project.suites:
-        try:
-            files = suite_files(project, name)
-            _refuse_twin(files, good)
-            assets += suite_assets(files, translator)
-            good[slug(files.suite.id)] = files
-        except PipexError as error:
-            assets.append(broken_asset(name, error))
+        found = read_or_error(partial(_evaluation, project, name, translator, good))
+        if isinstance(found, PipexError):
+            assets.append(broken_asset(name, found))
+        else:
+            assets += found.assets
+            good[slug(found.files.suite.id)] = found
     return list(good.values()), assets
 
 
-def _refuse_twin(files: SuiteFiles, known: Mapping[str, SuiteFiles]) -> None:
-    twin = known.get(slug(files.suite.id))
-    if twin is not None:
+def _evaluation(
+    project: Project, name: str, translator: PipexTranslator, known: Mapping[str, Evaluation]
+) -> Evaluation:
+    """Everything of one suite.
+
+    Raises:
+        SpecError: All problems of its files.
+        ConfigError: ``duplicate_id``, or a file that it names cannot be read.
+    """
+    files = suite_files(project, name)
+    _refuse_twin(files, known)
+    assets = suite_assets(files, translator)
+    job = evaluation_job(files, translator)
+    nightly = nightly_schedule(files, files.champion, job, translator) if files.champion else None
+    return Evaluation(files=files, assets=assets, job=job, nightly=nightly)
+
+
+def _refuse_twin(files: SuiteFiles, known: Mapping[str, Evaluation]) -> None:
+    if slug(files.suite.id) in known:
+        twin = known[slug(files.suite.id)].files
         raise ConfigError(
             f"suite {files.suite.id!r} would have the same assets as {twin.suite.id!r} in {twin.name}",
             code="duplicate_id",
             next_step="give one of them another id",
         )
-
-
-def broken_asset(name: str, error: PipexError) -> dg.AssetsDefinition:
-    """An asset that shows the problems of a file, and fails with them."""
-    spec = dg.AssetSpec(
-        [problems_group, slug(name)],
-        group_name=problems_group,
-        description=_described(error),
-        tags={"pipex/broken": "true"},
-    )
-
-    # Without an annotation of what it returns: Dagster would make a type of output out of it.
-    def fail(context: dg.AssetExecutionContext):  # type: ignore[no-untyped-def]  # noqa: ANN202 - see above
-        del context
-        raise failure_of(error)
-
-    return dg.multi_asset(
-        specs=[spec.with_io_manager_key(tables_key)], name="__".join(spec.key.path)
-    )(fail)
-
-
-def broken_job(name: str, error: PipexError) -> dg.JobDefinition:
-    """A job that shows the problems of a pipeline file, and fails with them."""
-
-    def fail(context: dg.OpExecutionContext, inputs: Mapping[str, Any]) -> Iterator[Any]:
-        del context, inputs
-        raise failure_of(error)
-
-    op = dg.OpDefinition(
-        compute_fn=fail,
-        name=op_name(name, "broken_file"),
-        description=_described(error),
-        outs={"result": dg.Out(io_manager_key=records_key)},
-    )
-
-    def body() -> None:
-        op.alias("broken_file")()
-
-    graph = dg.graph(name=job_name(name), description=_described(error))(body)
-    return graph.to_job(tags={"pipex/broken": "true"})
-
-
-def _described(error: PipexError) -> str:
-    known = problem_list(error) if isinstance(error, SpecError) else f"- `{error.message}`"
-    return f"This file cannot be used:\n\n{known}"

@@ -21,7 +21,7 @@ from pipex_core.evals.suite import Suite
 from pipex_core.evals.target import PromptTarget, Target
 from pipex_core.jsonvalue import Json, digest, digest_bytes
 from pipex_dagster.resources import project_settings
-from pipex_dagster.translator import Layer
+from pipex_dagster.translator import Layer, longest_partition, partition_of
 
 # Raised when the engine or an adapter would ask the same target otherwise.
 responses_version = 1
@@ -103,16 +103,31 @@ def suite_files(project: Project, name: str) -> SuiteFiles:
 
     Raises:
         SpecError: All problems of its files.
+        ConfigError: ``target_name_too_long``, a target of the models file can be no partition.
     """
     suite = load_suite(project.suites[name])
+    entries = list(project.entries(name))
+    for entry in entries:
+        _check_name(entry)
     return SuiteFiles(
         name=name,
         root=project.root,
         suite=suite,
         gate=gate_of_suite(suite),
-        entries=list(project.entries(name)),
+        entries=entries,
         champion=project.champion(name),
     )
+
+
+def _check_name(entry: ModelEntry) -> None:
+    try:
+        partition_of(entry.name)
+    except ValueError as exc:
+        raise ConfigError(
+            str(exc),
+            code="target_name_too_long",
+            next_step=f"give it a name of at most {longest_partition} letters and digits in the models file",
+        ) from exc
 
 
 def versions_of(files: SuiteFiles) -> Versions:

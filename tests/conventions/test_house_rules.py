@@ -27,6 +27,7 @@ broad_excepts = {
     "pipex_core/cli/main.py",  # a bug becomes a crash report and exit code 5
     "pipex_core/engine/executor.py",  # a step's failure becomes its record
     "pipex_core/metrics/contract.py",  # a metric's failure becomes Unscored
+    "pipex_dagster/broken.py",  # a file that breaks the program is shown, and the others work on
     "pipex_core/telemetry.py",  # a listener's failure changes nothing
 }
 
