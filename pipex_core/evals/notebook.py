@@ -6,20 +6,26 @@ every frame has the columns ``suite_id``, ``model_id`` and ``run_id``.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, get_args
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipex_core.errors import ConfigError
 from pipex_core.evals.archive import Archive, flip_texts
 from pipex_core.evals.arms import slices_of
 from pipex_core.evals.compare import Comparison, compare
 from pipex_core.evals.findings import FlipText
+from pipex_core.evals.histories import Point, history
 from pipex_core.evals.publication import Place
 from pipex_core.evals.summary import MetricSummary, metric_document, summarise_metric
-from pipex_core.evals.table import TableName
+from pipex_core.evals.table import TableName, empty
 from pipex_core.jsonvalue import Json
 from pipex_core.ports import BlobStore
+
+if TYPE_CHECKING:
+    import duckdb
 
 summary_columns = (
     *("metric", "n", "n_planned", "n_scored", "n_failed", "n_missing", "n_na", "missing_rate"),
@@ -162,6 +168,85 @@ class Results:
             [asdict(row) for row in rows], columns=[one.name for one in fields(FlipText)]
         )
 
+    def history(
+        self,
+        suite: str,
+        metric: str | None = None,
+        *,
+        model: str | None = None,
+        last: int | None = None,
+    ) -> pd.DataFrame:
+        """A metric of a suite over its runs, oldest first.
+
+        Args:
+            suite: Id of the suite.
+            metric: Column of the metric; the first one of the newest run when None.
+            model: Only runs of this model.
+            last: Only so many, the newest.
+
+        Returns:
+            Columns of ``histories.Point``; where ``ruler_changed`` or ``suite_changed`` is true, the means
+            before do not compare with those from there on.
+
+        Raises:
+            ConfigError: ``unknown_run`` or ``unknown_metric``.
+        """
+        chosen, points = history(self.archive, suite, metric=metric, model=model, last=last)
+        frame = pd.DataFrame(
+            [asdict(point) for point in points], columns=[one.name for one in fields(Point)]
+        )
+        frame["started_at"] = pd.to_datetime(frame["started_at"], utc=True)
+        frame.insert(0, "metric", chosen)
+        return frame
+
+    def duckdb(self, *, suite: str | None = None) -> "duckdb.DuckDBPyConnection":
+        """A connection with a view for each table, of all runs, and ``latest_scores``.
+
+        ``latest_scores`` are the scores of the newest run of each suite, target and model. Every view has
+        the columns ``suite_id``, ``model_id`` and ``run_id``.
+
+        Args:
+            suite: Only its runs.
+
+        Raises:
+            ConfigError: ``dependency_missing``, duckdb is not installed.
+        """
+        try:
+            import duckdb
+        except ImportError as exc:
+            raise ConfigError(
+                "duckdb is not installed",
+                code="dependency_missing",
+                next_step="pip install 'pipex[duckdb]'",
+            ) from exc
+        places = self.archive.places(suite=suite)
+        connection = duckdb.connect()
+        for name in get_args(TableName):
+            connection.register(name, self._joined(places, name))
+        connection.register("latest_scores", self._joined(self._latest(places), "scores"))
+        return connection
+
+    def _latest(self, places: Sequence[Place]) -> list[Place]:
+        newest: dict[tuple[str, str, str], Place] = {}
+        for place in places:
+            target = self.archive.manifest(place)["target"]["target_id"]
+            newest.setdefault((place.suite_id, place.model_id, target), place)
+        return list(newest.values())
+
+    def _joined(self, places: Sequence[Place], name: TableName) -> pa.Table:
+        """One table of several runs as plain columns, the ids first."""
+        parts = [empty(name).cast(_plain(empty(name).schema))]
+        for place in places:
+            table = self.archive.table(place, name)
+            parts.append(table.cast(_plain(table.schema)))
+        lengths = [0, *(part.num_rows for part in parts[1:])]
+        whole = pa.concat_tables(parts, promote_options="default")
+        for at, column in enumerate(("suite_id", "model_id", "run_id")):
+            values = [place.ids()[column] for place in places]
+            texts = [value for value, n in zip(values, lengths[1:], strict=True) for _ in range(n)]
+            whole = whole.add_column(at, column, pa.array(texts, pa.string()))
+        return whole
+
     def failures(self, run: str) -> pd.DataFrame:
         """The responses that failed, those of the target's own making first."""
         frame = self.responses(run, where={"passed": False})
@@ -184,6 +269,18 @@ class Results:
             table = table.filter(_matches(table[column], value))
         frame = table.to_pandas()
         return _with_ids(frame if columns is None else frame[list(columns)], place)
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """The schema with plain values in place of dictionaries, which differ from run to run."""
+    return pa.schema(
+        [
+            field.with_type(field.type.value_type).with_nullable(nullable=True)
+            if pa.types.is_dictionary(field.type)
+            else field.with_nullable(nullable=True)
+            for field in schema
+        ]
+    )
 
 
 def _matches(column: pa.ChunkedArray, value: Json) -> pa.ChunkedArray:
