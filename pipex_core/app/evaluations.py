@@ -110,6 +110,7 @@ class Desk:
     def job(self, request: EvalRequest) -> EvalJob:
         """The checked job of a request; nothing has been called.
 
+            reducer=request.reducer,
         Raises:
             SpecError: All problems of suite, target, metrics and gate.
             ConfigError: An option is wrong.
@@ -129,7 +130,7 @@ class Desk:
             metrics=request.metrics,
             repeats=request.repeats,
             gate=gate,
-            baseline=self.baseline(suite, gate, request.baseline),
+            baseline=self.baseline(suite, gate, request.baseline, reducer=request.reducer),
             seed=request.seed,
             options=request.options if "budget" in suite.extra else capped(request.options, cap),
             is_subset=is_subset,
@@ -201,19 +202,27 @@ class Desk:
         )
 
     def baseline(
-        self, suite: Suite, gate: Gate | None, named: str | None = None
+        self,
+        suite: Suite,
+        gate: Gate | None,
+        named: str | None = None,
+        *,
+        reducer: str | None = None,
     ) -> Baseline | None:
-        """The run that a gate compares with, or None when there is none yet."""
+        """The run that a gate compares with, read as the new one is, or None when there is none yet."""
         name = named or (gate.baseline if gate else None)
-        return self.stored_baseline(suite.id, name) if name else None
+        known = reducer or suite.defaults.reducer
+        return self.stored_baseline(suite.id, name, reducer=known) if name else None
 
-    def stored_baseline(self, suite_id: str, name: str) -> Baseline | None:
+    def stored_baseline(
+        self, suite_id: str, name: str, *, reducer: str | None = None
+    ) -> Baseline | None:
         """The stored run under a name: a pointer, a run id, ``latest`` or a target's newest run.
 
         Raises:
             ConfigError: ``baseline_missing``, the name is neither a pointer nor a run.
         """
-        return baseline_of(self.archive, suite_id, name)
+        return baseline_of(self.archive, suite_id, name, reducer=reducer)
 
     def target(self, word: str | Mapping[str, Json], suite: Suite) -> Target:
         """A target from a map, or from a target file, a pipeline file or recorded answers."""
@@ -339,7 +348,7 @@ async def arun_eval(  # noqa: PLR0913 - the contract of evaluation.md 10.1
     desk = open_desk(
         results=results, kind=provider, mock_responses=mock_responses, cassette=cassette
     )
-    words = ("repeats", "seed", "limit", "allow_uncertified", "allow_code")
+    words = ("repeats", "reducer", "seed", "limit", "allow_uncertified", "allow_code")
     known = {name: options.pop(name) for name in words if name in options}
     judges = judges_of(options.pop("judge", None))
     request = EvalRequest(
@@ -373,7 +382,7 @@ def run_eval(
         suite: Path of a suite.
         target: Map of a target, or path of a target file, a pipeline or recorded answers.
         metrics: Entries; the suite's when None.
-        options: ``gate baseline results provider mock_responses cassette repeats seed limit judge
+        options: ``gate baseline results provider mock_responses cassette repeats reducer seed limit judge
             allow_uncertified allow_code``, and the fields of ``RunOptions``. A ``judge`` is a file, a model or a map.
 
     Returns:

@@ -20,6 +20,7 @@ class EvalRequest:
         target: Map of a target, or the path of a target file, a pipeline or recorded answers.
         metrics: Entries as written; None takes the suite's.
         gate: Path of a gate file; None takes the suite's gate.
+        reducer: How repeats become one value; None takes the suite's.
         baseline: Run, target or ``champion`` to compare with; None takes the gate's.
         where: Field to value, or list of values.
         run_id: Of a run to go on with; None makes a new one.
@@ -36,6 +37,7 @@ class EvalRequest:
     gate: str | None = None
     baseline: str | None = None
     repeats: int | None = None
+    reducer: str | None = None
     where: Mapping[str, Json] = field(default_factory=dict)
     sample_size: int | None = None
     stratify: str | None = None

@@ -110,7 +110,13 @@ def judge_stored(
     named = baseline or gate.baseline
     found = None
     if named:
-        found = baseline_of(archive, stored.place.suite_id, named, but=stored.place)
+        found = baseline_of(
+            archive,
+            stored.place.suite_id,
+            named,
+            but=stored.place,
+            reducer=stored.manifest["reducer"],
+        )
     return judge(gate, as_challenger(stored), baseline=found)
 
 
@@ -133,11 +139,17 @@ def as_challenger(stored: Stored) -> Judged:
 
 
 def baseline_of(
-    archive: Archive, suite_id: str, name: str, *, but: Place | None = None
+    archive: Archive,
+    suite_id: str,
+    name: str,
+    *,
+    but: Place | None = None,
+    reducer: str | None = None,
 ) -> Baseline | None:
     """The stored run under a name: a pointer, a target's newest run, a run id, or ``latest``.
 
-    None when the champion is not named yet, or when the name means ``but`` itself.
+    None when the champion is not named yet, or when the name means ``but`` itself. Repeats become
+    one value by ``reducer``, that of the run which is compared.
 
     Raises:
         ConfigError: ``baseline_missing``, the name means nothing, or a run that is gone.
@@ -154,7 +166,7 @@ def baseline_of(
             code="baseline_missing",
             next_step="pipex eval list, or leave the baseline out",
         ) from exc
-    return None if place == but else archive.load(place).judged
+    return None if place == but else archive.load(place, reducer=reducer).judged
 
 
 def _gate_of_run(stored: Stored) -> Gate:

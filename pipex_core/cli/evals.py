@@ -91,6 +91,9 @@ def evaluation() -> None:
     "--repeats", type=click.IntRange(1, 100), metavar="N", help="Independent answers per case."
 )
 @click.option(
+    "--reducer", metavar="NAME", help="How repeats become one value, such as median or pass_at_3."
+)
+@click.option(
     "-j",
     "--max-concurrency",
     type=click.IntRange(1, 256),

@@ -37,6 +37,7 @@ def requests_of(given: Mapping[str, Any]) -> list["EvalRequest"]:
         gate=given["gate"],
         baseline=given["baseline"],
         repeats=given["repeats"],
+        reducer=given["reducer"],
         where=dict(pairs_of("--filter", given["filters"])),
         sample_size=given["sample"],
         stratify=given["stratify"],

@@ -48,7 +48,8 @@ def compare(before: str, after: str, **given: Any) -> int:  # noqa: ANN401 - cli
     from pipex_core.evals.pairs import comparable
 
     archive = open_archive(given["results"])
-    a, b = (archive.load(find_run(archive, word)) for word in (before, after))
+    b = archive.load(find_run(archive, after))
+    a = archive.load(find_run(archive, before), reducer=b.manifest["reducer"])
     matched = comparable(a.judgement.arm, b.judgement.arm, allow_partial=given["allow_partial"])
     rows = compared(
         a.judgement.arm,
@@ -69,7 +70,7 @@ def compare(before: str, after: str, **given: Any) -> int:  # noqa: ANN401 - cli
     }
     lines = [*_compare_lines(a, b, rows, shown)]
     if verdict is not None:
-        lines += ["", *_verdict_lines(verdict)]
+        lines += ["", *_verdict_lines(verdict, b)]
     emit(payload, as_json=given["as_json"], text="\n".join(lines))
     return exit_ok if verdict is None else verdict.exit_code
 
@@ -105,7 +106,7 @@ def gate(run_id: str, **given: Any) -> int:  # noqa: ANN401 - click's options
     moved = promote_by_rule(archive, stored.place, verdict, promotion)
     if moved is not None:
         note(f"the champion of {moved.suite_id} is now this run, by the promotion rule of its gate")
-    emit(payload, as_json=given["as_json"], text=lambda: "\n".join(_verdict_lines(verdict)))
+    emit(payload, as_json=given["as_json"], text=lambda: "\n".join(_verdict_lines(verdict, stored)))
     return verdict.exit_code
 
 
@@ -199,11 +200,11 @@ def _compare_lines(
         yield f"    now:    {plain(str(flip.output_now))[-cut_text:]}"
 
 
-def _verdict_lines(verdict: Any) -> Iterator[str]:  # noqa: ANN401 - a Verdict, imported when needed
+def _verdict_lines(verdict: Any, run: "Stored") -> Iterator[str]:  # noqa: ANN401 - a Verdict, imported when needed
     from pipex_core.evals.rendering import number
     from pipex_core.evals.verdict import sentence, uncertified
 
-    yield sentence(verdict)
+    yield sentence(verdict, cost_per_case=run.judgement.summary.value("cost_per_case"))
     yield from (f"  {line}" for line in verdict.warnings if line.startswith(uncertified))
     for rule in verdict.as_json()["rules"]:
         place = f" on {rule['slice']}" if rule["slice"] else ""

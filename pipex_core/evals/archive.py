@@ -111,8 +111,12 @@ class Archive:
             return pa.concat_tables(parts)
         return empty(name).select(columns or schema(name).names)
 
-    def load(self, place: Place) -> Stored:
-        """A run with everything that a comparison, a gate or a report needs."""
+    def load(self, place: Place, *, reducer: str | None = None) -> Stored:
+        """A run with everything that a comparison, a gate or a report needs.
+
+        Repeats become one value by ``reducer``: a run that is compared with another is read as that
+        one is. None takes the run's own.
+        """
         manifest = self.manifest(place)
         responses = self.table(place, "responses")
         scores = self.table(place, "scores")
@@ -121,7 +125,7 @@ class Archive:
             scores,
             [metric_facts_from(one) for one in manifest["metrics"]],
             run_id=place.run_id,
-            reducer=manifest["reducer"],
+            reducer=reducer or manifest["reducer"],
             impute=manifest["impute"],
         )
         judgement = Judgement(

@@ -7,9 +7,8 @@ comparisons and gates are computed from arms and never from raw rows.
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from statistics import multimode
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -17,21 +16,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipex_core.evals.columns import holds, values_of
+from pipex_core.evals.reducers import (
+    CaseValue,
+    Reduction,
+    chance_scale,
+    even,
+    flake_rate,
+    is_chance,
+    pooled_variance,
+)
 from pipex_core.evals.results import ScoreState, passes, state_of
-from pipex_core.evals.suite import Reducer
 from pipex_core.jsonvalue import Json, parse
 from pipex_core.stats.estimates import Scale
 from pipex_core.stats.units import Floats
 
 small = "(small)"
-
-reducers: Mapping[Reducer, Callable[[Sequence[float]], float]] = {
-    "mean": lambda values: math.fsum(values) / len(values),
-    "median": lambda values: float(np.median(values)),
-    "min": min,
-    "max": max,
-    "mode": lambda values: min(multimode(values)),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +122,11 @@ class MetricArm:
     Attributes:
         states: How each case counts; None where the metric was not planned for the case.
         values: Reduced value, [cases]; the imputed one of a failed case, NaN where there is none.
+            Under a reducer of chances the facts are those of the chance, not of the metric.
         passed: Of the reduced value against the case's threshold, imputed values included.
         within_variance: Variance of the repeats of a case, pooled; None without repeats.
         flake_rate: Share of the cases whose repeats disagree on passed; None without repeats.
+        repeats: Mean number of repeats behind the value of a case; None when values are no means.
         codes: Why there is no score, with the number of rows.
         missing_share: Of the rows that the metric applies to; 0 when there are none.
         own: How cases are measured that say otherwise than the facts, by position.
@@ -137,6 +138,7 @@ class MetricArm:
     passed: Sequence[bool | None]
     within_variance: float | None = None
     flake_rate: float | None = None
+    repeats: float | None = None
     codes: Mapping[str, int] = field(default_factory=dict)
     missing_share: float = 0.0
     own: Mapping[int, Ruler] = field(default_factory=dict)
@@ -172,7 +174,7 @@ def arm_of(
     metrics: Iterable[MetricFacts],
     *,
     run_id: str,
-    reducer: Reducer = "mean",
+    reducer: str = "mean",
     impute: Literal["worst", "exclude"] = "worst",
 ) -> Arm:
     """The values of a run by case.
@@ -266,26 +268,26 @@ def _score_rows(scores: pa.Table) -> Mapping[str, Sequence[_ScoreRow]]:
 
 def _metric_arm(
     facts: MetricFacts,
-    rows: Iterable[_ScoreRow],
+    rows: Sequence[_ScoreRow],
     classes: Mapping[str, Mapping[int, str]],
     position: Mapping[str, int],
     *,
-    reducer: Reducer,
+    reducer: str,
     impute: str,
 ) -> MetricArm:
-    worst = facts.worst if impute == "worst" else None
-    states: list[ScoreState | None] = [None] * len(position)
-    passed: list[bool | None] = [None] * len(position)
-    values = np.full(len(position), math.nan)
     by_case: dict[str, list[_ScoreRow]] = defaultdict(list)
-    codes: Counter[str] = Counter()
     for row in rows:
         if row[0] in position:
             by_case[row[0]].append(row)
-            if row[3] is not None:
-                codes[row[3]] += 1
-    spreads: list[tuple[float, int]] = []
-    flaky: list[bool] = []
+    together = any(row[1] < 0 for row in rows)  # one value of all repeats is there already
+    reduction = Reduction(
+        reducer=reducer,
+        direction=facts.scale.direction,
+        imputes=impute == "worst",
+        worst=facts.worst,
+        chances=is_chance(reducer) and facts.threshold is not None and not together,
+    )
+    cases: dict[int, CaseValue] = {}
     counts: Counter[str] = Counter()
     own: dict[int, Ruler] = {}
     usual = (facts.threshold, facts.required, facts.fingerprint)
@@ -293,25 +295,24 @@ def _metric_arm(
         i = position[case_id]
         marks = _marks(of_case, classes[case_id])
         counts.update(marks)
-        states[i], samples = _samples(of_case, marks, worst=worst)
         threshold, required, fingerprint = of_case[0][5:]
         if (threshold, required, fingerprint) != usual:
             own[i] = Ruler(fingerprint=fingerprint, threshold=threshold, required=required)
-        if samples:
-            direction = facts.scale.direction
-            values[i] = reducers[reducer](samples)
-            passed[i] = passes(float(values[i]), threshold=threshold, direction=direction)
-            if len(samples) > 1:
-                spreads.append((float(np.var(samples, ddof=1)), len(samples) - 1))
-                flags = {passes(x, threshold=threshold, direction=direction) for x in samples}
-                flaky.append(len(flags) > 1)
+        cases[i] = reduction.of(marks, [row[4] for row in of_case], threshold)
+    found = list(cases.values())
+    known = [len(case.samples) for case in found if case.samples]
+    chance = replace(facts, scale=chance_scale, threshold=even) if reduction.chances else facts
+    codes = Counter(row[3] for of_case in by_case.values() for row in of_case if row[3])
     return MetricArm(
-        facts=facts,
-        states=states,
-        values=values,
-        passed=passed,
-        within_variance=_pooled(spreads),
-        flake_rate=sum(flaky) / len(flaky) if flaky else None,
+        facts=chance,
+        states=[cases[i].state if i in cases else None for i in range(len(position))],
+        values=np.array(
+            [cases[i].value if i in cases else math.nan for i in range(len(position))], dtype=float
+        ),
+        passed=[cases[i].passed if i in cases else None for i in range(len(position))],
+        within_variance=pooled_variance(found),
+        flake_rate=flake_rate(found),
+        repeats=sum(known) / len(known) if known and reducer == "mean" else None,
         codes=dict(sorted(codes.items())),
         missing_share=_share(counts),
         own=own,
@@ -338,29 +339,6 @@ def _share(counts: Counter[str]) -> float:
     """Share of missing rows, among those that the question applies to."""
     asked = counts.total() - counts["na"]
     return counts["missing"] / asked if asked else 0.0
-
-
-def _samples(
-    rows: Sequence[_ScoreRow], marks: Sequence[ScoreState], *, worst: float | None
-) -> tuple[ScoreState, list[float]]:
-    """State of the case and the repeats that enter its value: at least half must be known."""
-    known = [mark for mark in marks if mark in ("scored", "failed")]
-    asked = len(marks) - marks.count("na")
-    if not asked:
-        return "na", []
-    if not known or 2 * len(known) < asked:
-        return "missing", []
-    samples = [
-        row[4] if mark == "scored" else worst
-        for row, mark in zip(rows, marks, strict=True)
-        if mark in ("scored", "failed")
-    ]
-    return ("scored" if "scored" in known else "failed"), [x for x in samples if x is not None]
-
-
-def _pooled(spreads: Sequence[tuple[float, int]]) -> float | None:
-    freedom = sum(weight for _, weight in spreads)
-    return math.fsum(v * weight for v, weight in spreads) / freedom if freedom else None
 
 
 def _passed(

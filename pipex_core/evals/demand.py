@@ -13,12 +13,14 @@ from pipex_core.evals.arms import MetricArm, slices_of, small
 from pipex_core.evals.compare import Comparison, described
 from pipex_core.evals.evidence import (
     Evidence,
+    Repeats,
     Standards,
     cases_needed,
     margin_to_show,
     of_filled,
     of_pairs,
     of_values,
+    repeats_that_tell,
 )
 from pipex_core.evals.gatefile import Gate, Rule, paired_kinds, percentiles
 from pipex_core.evals.judged import (
@@ -48,6 +50,7 @@ class Demand:
             of the metric has no ends. ``best`` likewise.
         bounded: Has the range of the metric two ends?
         missing_share: Of the arm that misses more.
+        repeats: Answers per case that would decide over the same cases; None when that is not known.
         row: For the table of comparisons and for people; its outcome is not yet decided.
     """
 
@@ -59,6 +62,7 @@ class Demand:
     best: Evidence | None = None
     bounded: bool = True
     missing_share: float = 0.0
+    repeats: Repeats | None = None
 
     @property
     def is_point(self) -> bool:
@@ -239,7 +243,18 @@ def _single_demand(bench: Bench, demand: Demand, metric: MetricArm, part: Slice 
         bounded=math.isfinite(values.scale.width),
         missing_share=values.missing_share,
     )
-    return replace(demand, row=_tested_row(bench, demand, known))
+    demand = replace(demand, row=_tested_row(bench, demand, known))
+    gap = demand.evidence.diff
+    if gap is None or demand.is_point:
+        return demand
+    repeats = repeats_that_tell(
+        bench.standards,
+        [metric],
+        margin=abs(gap),
+        sd=standard_deviation(known.values),
+        n=known.values.size,
+    )
+    return replace(demand, repeats=repeats)
 
 
 def _ends(values: ArmSample | PairSample) -> bool:
@@ -337,10 +352,9 @@ def _of_two(
     )
     if result is None:
         return demand
-    needed = cases_needed(
-        bench.standards,
-        margin=margin_to_show(rule, result),
-        sd=result.sd_per_case,
-        fewest=demand.evidence.fewest,
+    margin, sd = margin_to_show(rule, result), result.sd_per_case
+    needed = cases_needed(bench.standards, margin=margin, sd=sd, fewest=demand.evidence.fewest)
+    repeats = repeats_that_tell(
+        bench.standards, [in_a, in_b], margin=margin, sd=sd, n=result.n_pairs
     )
-    return replace(demand, row=replace(demand.row, n_needed=needed))
+    return replace(demand, row=replace(demand.row, n_needed=needed), repeats=repeats)

@@ -1,7 +1,9 @@
 """What one sample says about one rule: bounds, a p value, or whether a number reaches a limit."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from pipex_core.evals.arms import MetricArm
 from pipex_core.evals.gatefile import Rule
 from pipex_core.evals.judged import statistic
 from pipex_core.evals.pairs import ArmSample, End, PairSample
@@ -9,7 +11,7 @@ from pipex_core.evals.regressions import percent_change
 from pipex_core.evals.results import tolerance
 from pipex_core.stats.bounds import Inference
 from pipex_core.stats.paired import Against, Paired
-from pipex_core.stats.power import n_needed
+from pipex_core.stats.power import n_needed, repeats_needed
 
 fewest_flags = 20
 fewest_numbers = 50
@@ -156,3 +158,42 @@ def cases_needed(
         return None
     sure = standards.inference
     return max(fewest, n_needed(margin=margin, sd=sd, alpha=sure.alpha, power=sure.power))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeats:
+    """Answers per case: those there are, and those that would decide over the same cases."""
+
+    present: int
+    needed: int
+
+
+def repeats_that_tell(
+    standards: Standards, arms: Sequence[MetricArm], *, margin: float, sd: float | None, n: int
+) -> Repeats | None:
+    """Answers per case that would decide over the same cases; None when that is not known.
+
+    Args:
+        standards: Of the gate.
+        arms: The one or two behind the differences; their repeats say how much a case varies by itself.
+        margin: The difference that has to be told from nothing.
+        sd: Of the differences, made with the repeats that there are.
+        n: Cases.
+    """
+    within = [(arm.within_variance, arm.repeats) for arm in arms]
+    if sd is None or margin <= 0 or any(v is None or k is None for v, k in within):
+        return None
+    noise = sum(v / k for v, k in within if v is not None and k)
+    sure = standards.inference
+    found = repeats_needed(
+        margin=margin,
+        n=n,
+        between=max(0.0, sd**2 - noise),
+        within=sum(v for v, _ in within if v is not None),
+        alpha=sure.alpha,
+        power=sure.power,
+    )
+    present = max(int(k) for _, k in within if k is not None)
+    if found is None:
+        return None
+    return Repeats(present=present, needed=max(found, present + 1))

@@ -211,7 +211,11 @@ def _result(demand: Demand, family: _Family, gate: Gate) -> RuleResult:
         v_plus=high.outcome if known else None,
         fragile=within and known and low.outcome != high.outcome,
     )
-    return _as_result(demand, checked, row)
+    # More answers help where more cases would, and nothing else is in the way.
+    result = _as_result(demand, checked, row)
+    if demand.repeats is None or row.n_needed is None or checked.reason is not None:
+        return result
+    return replace(result, repeats=demand.repeats.present, repeats_needed=demand.repeats.needed)
 
 
 def check_missing(

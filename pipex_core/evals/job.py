@@ -16,7 +16,6 @@ from pipex_core.evals.results import ResponseClass, ResponseRow, classes
 from pipex_core.evals.suite import (
     Case,
     CaseHashes,
-    Reducer,
     Suite,
     cluster_of,
     references,
@@ -101,7 +100,7 @@ class EvalJob:
     metrics: Sequence[Entry]
     case_metrics: Mapping[str, Sequence[Entry]] = field(default_factory=dict)
     repeats: int = 1
-    reducer: Reducer = "mean"
+    reducer: str = "mean"
     gate: Gate | None = None
     baseline: Baseline | None = None
     seed: int = 0

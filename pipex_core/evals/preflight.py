@@ -18,6 +18,7 @@ from pipex_core.evals.judgefile import Bench, is_judged, seat
 from pipex_core.evals.pairs import comparable
 from pipex_core.evals.pipeline import PipelineTarget
 from pipex_core.evals.recorded import RecordedTarget
+from pipex_core.evals.reducers import problems_of
 from pipex_core.evals.respond import Unit
 from pipex_core.evals.subjects import models_of
 from pipex_core.evals.suite import Case, Suite, hashes_by_id, plan_digest, suite_digest
@@ -51,6 +52,7 @@ class Request:
     cases: Sequence[Case] | None = None
     metrics: Sequence[Json] | None = None
     repeats: int | None = None
+    reducer: str | None = None
     gate: Gate | None = None
     baseline: Baseline | None = None
     seed: int = 0
@@ -117,7 +119,7 @@ def prepare(
     suite = request.suite
     known = hashes_by_id(suite)
     repeats = suite.defaults.repeats if request.repeats is None else request.repeats
-    reducer = suite.defaults.reducer
+    reducer = request.reducer or suite.defaults.reducer
     options = _completed(request.options, suite)
     limited = options.budget is not None or options.max_time_s is not None
     return EvalJob(
@@ -164,6 +166,8 @@ def _checked(
             Problem(code="missing_field", message="no metrics: name one, or give the suite some")
         )
     problems += problems_of_repeats(entries)
+    repeats = request.repeats or suite.defaults.repeats
+    problems += problems_of(request.reducer or suite.defaults.reducer, repeats=repeats)
     case_metrics = _case_metrics(cases, entries, seating, problems)
     problems += [*moving(request.target), *_target_problems(request.target, cases)]
     if request.gate is not None and not problems:

@@ -13,10 +13,8 @@ from pipex_core.expressions.values import to_text
 from pipex_core.jsonvalue import Json, digest
 
 CaseStatus = Literal["active", "quarantined", "frozen"]
-Reducer = Literal["mean", "median", "min", "max", "mode"]
 
 case_statuses: tuple[str, ...] = get_args(CaseStatus)
-reducer_names: tuple[str, ...] = get_args(Reducer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +62,7 @@ class SuiteDefaults:
 
     metrics: tuple[Json, ...] = ()
     repeats: int = 1
-    reducer: Reducer = "mean"
+    reducer: str = "mean"
     cluster_by: str | None = None
     prompt: str = "{{ input }}"
     timeout_seconds: float = 300.0

@@ -9,7 +9,8 @@ from types import MappingProxyType
 from typing import Final, get_args
 
 from pipex_core.evals.gatefile import Bound, FailOn, Kind, Stat, Tier, schema_name as gate_schema
-from pipex_core.evals.suite import case_statuses, reducer_names
+from pipex_core.evals.reducers import chance_name, statistics
+from pipex_core.evals.suite import case_statuses
 from pipex_core.evals.suiteshape import case_id, schema_name as suite_schema, suite_id
 from pipex_core.jsonvalue import Json
 
@@ -117,7 +118,9 @@ def _suite() -> Schema:
     defaults: dict[str, Schema] = {
         "metrics": _entries,
         "repeats": {"type": "integer", "minimum": 1, "maximum": 100},
-        "reducer": _word(*reducer_names),
+        "reducer": {
+            "anyOf": [_word(*statistics), {"type": "string", "pattern": f"^{chance_name.pattern}$"}]
+        },
         "cluster_by": _or_null(_text),
         "prompt": _text,
         "timeout_seconds": _positive,

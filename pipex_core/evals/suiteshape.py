@@ -27,7 +27,8 @@ from pipex_core.evals.fields import (
     text_of,
     whole,
 )
-from pipex_core.evals.suite import Case, Suite, SuiteDefaults, case_statuses, reducer_names
+from pipex_core.evals.reducers import problem_of, statistics
+from pipex_core.evals.suite import Case, Suite, SuiteDefaults, case_statuses
 from pipex_core.jsonvalue import Json
 from pipex_core.registry import nearest
 from pipex_core.spec.model import Finding
@@ -342,10 +343,19 @@ case_fields: Final = tuple(_case_readers)
 _sample: Final = Case(id="", input="")
 _case_defaults: Final = {name: getattr(_sample, name) for name in _case_readers}
 
+
+def _reducer(value: Json) -> str:
+    name = text_of(value)
+    if message := problem_of(name):
+        near = nearest(name, [*statistics, "pass_at_k", "pass_hat_k", "at_least_k"])
+        raise Wrong(message, code="unknown_value", suggestion=near)
+    return name
+
+
 _defaults_readers: Final[Mapping[str, Reader]] = {
     "metrics": list_of(_entry),
     "repeats": whole(1, _max_repeats),
-    "reducer": one_of(reducer_names),
+    "reducer": _reducer,
     "cluster_by": optional(text_of),
     "prompt": text_of,
     "timeout_seconds": _positive,

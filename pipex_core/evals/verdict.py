@@ -27,13 +27,16 @@ class RuleResult:
     Attributes:
         outcome: After the check of missing cases.
         row: The same for the table of comparisons; numbers are read from here.
-        repeats_needed: Answers per case that would tell; None when repeats were not made.
+        repeats_needed: Answers per case that would tell over the same cases; None when repeats were
+            not made, or when no number of them would.
+        repeats: Answers per case that there are, where ``repeats_needed`` is set.
     """
 
     outcome: Outcome
     reason: str | None
     row: Comparison
     repeats_needed: int | None = None
+    repeats: int = 1
 
     @property
     def slice(self) -> str | None:
@@ -140,6 +143,12 @@ def _why(result: RuleResult, cost_per_case: float | None) -> str:
         text += f", {row.stat} {row.mean_b:.3g}"
     if row.n_needed is not None:
         text += f", about {row.n_needed:,} cases would tell"
-        if cost_per_case:
-            text += f" (about {max(row.n_needed - row.n_pairs, 0) * cost_per_case:.2f} USD more)"
+        text += _price(max(row.n_needed - row.n_pairs, 0), cost_per_case)
+    if result.repeats_needed is not None:
+        more = row.n_pairs * (result.repeats_needed / result.repeats - 1)
+        text += f", or {result.repeats_needed:,} answers per case{_price(more, cost_per_case)}"
     return text
+
+
+def _price(cases: float, cost_per_case: float | None) -> str:
+    return f" (about {cases * cost_per_case:.2f} USD more)" if cost_per_case else ""

@@ -1,12 +1,14 @@
 """Denominators and summaries, on examples small enough to be computed by hand."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from pipex_core.evals import arms, summary, table
 from pipex_core.evals.arms import Arm, MetricFacts
+from pipex_core.evals.reducers import statistics
 from pipex_core.evals.results import ResponseRow, ScoreRow, classes
 from pipex_core.stats.estimates import Scale
 
@@ -181,8 +183,26 @@ def test_repeats_become_one_value_by_the_reducer(reducer: Any, value: float) -> 
     assert found.values.tolist() == [pytest.approx(value)]
 
 
+def test_a_reducer_of_chances_makes_a_metric_of_flags() -> None:
+    responses = [response(case_id, repeat=i) for case_id in "ab" for i in range(4)]
+    scores = [
+        score(case_id, x, repeat=i)
+        for case_id, values in (("a", [0.9, 0.1, 0.2, 0.3]), ("b", [0.1, 0.1, 0.2, 0.3]))
+        for i, x in enumerate(values)
+    ]
+    found = arm(responses, scores, reducer="pass_at_2").metrics["m"]
+    # One of four passed: 1 - C(3,2)/C(4,2) = 1/2.
+    assert found.values.tolist() == [0.5, 0.0]
+    assert list(found.passed) == [True, False]
+    assert (found.facts.scale, found.facts.threshold) == (Scale(), 0.5)
+    assert (found.flake_rate, found.repeats) == (0.5, None)
+    without = replace(unit, threshold=None)
+    mean = arm(responses, [replace(one, threshold=None) for one in scores], without, reducer="pass_at_2")  # fmt: skip
+    assert mean.metrics["m"].values.tolist() == [pytest.approx(0.375), pytest.approx(0.175)]
+
+
 def test_the_mode_of_two_equally_frequent_values_is_the_smaller() -> None:
-    assert arms.reducers["mode"]([1.0, 0.0, 1.0, 0.0]) == 0.0
+    assert statistics["mode"]([1.0, 0.0, 1.0, 0.0]) == 0.0
 
 
 def test_a_case_counts_when_at_least_half_of_its_repeats_are_known() -> None:
