@@ -79,9 +79,9 @@ def import_records(  # noqa: PLR0913 - a file and how to read it, all named
     if not suite_id.fullmatch(suite):
         raise ConfigError(f"{suite!r} cannot be the id of a suite", code="bad_id")
     chosen = _preset(preset)
-    rules = _checked_mapping({**(chosen.mapping if chosen else {}), **(mapping or {})})
+    rules = checked_mapping({**(chosen.mapping if chosen else {}), **(mapping or {})})
     maker = Maker(form="records", file=file, sha256=digest_bytes(data), prefix=id_prefix)
-    mapper = _Mapper(rules)
+    mapper = Mapper(rules)
     for where, record in records_of(data, maker.dropped):
         if limit is not None and len(maker.cases) >= limit:
             break
@@ -90,7 +90,7 @@ def import_records(  # noqa: PLR0913 - a file and how to read it, all named
     return maker.imported(suite, lossy=sorted(mapper.unread))
 
 
-class _Mapper:
+class Mapper:
     """Records -> fields of cases by the rules of a mapping; remembers what no rule reads."""
 
     def __init__(self, rules: Mapped) -> None:
@@ -125,7 +125,7 @@ class _Mapper:
         return found
 
 
-def _take(maker: Maker, mapper: _Mapper, where: str, record: Json) -> None:
+def _take(maker: Maker, mapper: Mapper, where: str, record: Json) -> None:
     if not isinstance(record, Mapping):
         maker.drop(where, "the record is no map")
         return
@@ -168,7 +168,13 @@ def _preset(name: str | None) -> Preset | None:
     return presets[name]
 
 
-def _checked_mapping(rules: Mapped) -> Mapped:
+def checked_mapping(rules: Mapped) -> Mapped:
+    """The rules as they are.
+
+    Raises:
+        ConfigError: ``unknown_field``, a case has no such field.
+        ExpressionError: An expression cannot be parsed.
+    """
     for name, expression in rules.items():
         head, _, inside = name.partition(".")
         if head not in case_fields or (inside and head not in ("metadata", "input")):

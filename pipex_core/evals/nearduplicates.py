@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipex_core.evals.suite import Case
-from pipex_core.jsonvalue import compact
+from pipex_core.jsonvalue import compact, digest
 
 permutations: Final = 128
 default_threshold: Final = 0.8
@@ -63,11 +63,9 @@ def near_duplicates(
         cases: In any order.
         threshold: Least Jaccard index, above 0 and at most 1.
     """
-    ordered = sorted(
-        cases, key=lambda case: (case.created_at is None, case.created_at or "", case.id)
-    )
+    ordered = sorted(cases, key=age)
     found = []
-    for group in similar_texts([text_of_input(case) for case in ordered], threshold=threshold):
+    for group in alike(ordered, threshold=threshold):
         keep, *others = group.members
         named = sorted((ordered[i].id, group.similarity[i]) for i in others)
         found.append(
@@ -78,6 +76,39 @@ def near_duplicates(
             )
         )
     return sorted(found, key=lambda one: one.keep)
+
+
+def age(case: Case) -> tuple[bool, str, str]:
+    """What orders cases by who stays: time of creation, none last, then id."""
+    return (case.created_at is None, case.created_at or "", case.id)
+
+
+def alike(cases: Sequence[Case], *, threshold: float = default_threshold) -> list["TextGroup"]:
+    """Positions of cases that ask nearly the same of the same context, choices and attachments.
+
+    Two questions about one text are no duplicates, however long the text is: only inputs are compared.
+
+    Raises:
+        ValueError: The threshold is not above 0 and at most 1.
+    """
+    around: dict[str, list[int]] = {}
+    for position, case in enumerate(cases):
+        around.setdefault(_surroundings(case), []).append(position)
+    found = []
+    for positions in around.values():
+        texts = [text_of_input(cases[position]) for position in positions]
+        for group in similar_texts(texts, threshold=threshold):
+            similarity = {positions[one]: value for one, value in group.similarity.items()}
+            members = tuple(positions[one] for one in group.members)
+            found.append(TextGroup(members=members, similarity=similarity))
+    return sorted(found, key=lambda group: group.members)
+
+
+def _surroundings(case: Case) -> str:
+    if case.context is None and case.choices is None and not case.attachments:
+        return ""
+    attached = [one["sha256"] for one in case.attachments or ()]
+    return digest([case.context, case.choices, attached])
 
 
 def text_of_input(case: Case) -> str:
@@ -108,6 +139,8 @@ def similar_texts(texts: Sequence[str], *, threshold: float = default_threshold)
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"the threshold must be above 0 and at most 1, got {threshold}")
+    if len(texts) < 2:  # noqa: PLR2004 - one text is like no other
+        return []
     by_set: dict[Shingles, list[int]] = {}
     for position, text in enumerate(texts):
         found = shingles(text)
