@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 EMBEDDINGS := .venv-embeddings
 export DAGSTER_HOME := $(CURDIR)/.dagster_home
 
-.PHONY: help demo dev test embeddings check lint types imports cov bench docs lock clean
+.PHONY: help demo dev test embeddings check lint types imports cov chaos bench docs lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ cov: $(READY)  ## Tests with both coverage gates
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -q --cov --cov-report= --cov-append tests/dagster
 	@$(BIN)/coverage report
 	@$(BIN)/coverage report --fail-under=100 --omit='pipex_core/adapters/*,pipex_core/app/*,pipex_core/cli/*,pipex_dagster/*'
+
+chaos: $(READY)  ## Kill runs and evaluations at KILLS moments chosen by SEED, and compare all witnesses
+	@$(BIN)/python -m tests.chaos.harness --kills $(or $(KILLS),30) --seed $(or $(SEED),1)
 
 bench: $(READY)  ## Run the benchmarks, JSON into benchmarks/results/
 	@$(BIN)/python -m benchmarks
