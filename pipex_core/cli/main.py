@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "compare": ("pipex_core.cli.verdicts:compare", "Compare two runs case by case."),
     "gate": ("pipex_core.cli.verdicts:gate", "Say PASS, FAIL, INCONCLUSIVE or INCOMPLETE of a run."),
     "baseline": ("pipex_core.cli.baselines:baseline", "Name runs to compare with, and promote better ones."),
+    "power": ("pipex_core.cli.power:power", "Say how many cases a comparison needs."),
     "explain": ("pipex_core.cli.verdicts:explain", "Say why a case was or would be computed again."),
     "cost": ("pipex_core.cli.upkeep:cost", "Say what evaluations cost, by model, suite, step or day."),
     "history": ("pipex_core.cli.upkeep:history", "Show a metric of a suite over its runs."),
