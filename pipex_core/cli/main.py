@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "cache": ("pipex_core.cli.upkeep:cache", "Look at, verify and prune the cache of model calls."),
     "checkpoint": ("pipex_core.cli.runfiles:checkpoint", "List, verify, migrate and restore checkpoints of runs."),
     "journal": ("pipex_core.cli.runfiles:journal", "Show, verify and repair journals of runs."),
+    "supervise": ("pipex_core.cli.supervise:supervise", "Go on with runs whose process died."),
     "doctor": ("pipex_core.cli.ops:doctor", "Check the settings and this machine."),
 }  # fmt: skip
 
