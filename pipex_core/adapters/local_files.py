@@ -150,20 +150,6 @@ class LocalJournals:
         with _store_errors(f"cannot read the journal of run {run_id}"):
             return [(name, (folder / name).read_bytes()) for name in _segments(folder)]
 
-    def is_held(self, run_id: str, scope: str) -> bool:
-        """Whether a live process has the right to write a scope; takes it from nobody."""
-        try:
-            lock = os.open(self._scope(run_id, scope) / "lock", os.O_RDONLY)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(lock)
-        return False
-
     def scopes(self, run_id: str) -> Sequence[str]:
         """Scopes of a run that have a journal, sorted."""
         folder = self._run(run_id) / "journal"

@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from pipex_core.adapters import folder_lock
 from pipex_core.adapters.folder_lock import held
 from pipex_core.adapters.git import GitRepository
 from pipex_core.adapters.local import SystemClock
@@ -19,6 +20,11 @@ def suite_store() -> BlobStore:
 def held_folder(folder: Path) -> AbstractContextManager[None]:
     """Hold a folder so that one process at a time changes the files in it."""
     return held(folder)
+
+
+def is_held(lock: Path) -> bool:
+    """Whether a live process has a lock file."""
+    return folder_lock.is_held(lock)
 
 
 def git_repository(folder: Path) -> Repository:

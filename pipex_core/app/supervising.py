@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipex_core.app import wiring
+from pipex_core.app import suitewiring, wiring
 from pipex_core.app.evaluations import request_key
 from pipex_core.app.pipelines import run_key
 from pipex_core.app.settings import Settings
@@ -67,7 +67,7 @@ def _looked_at(settings: Settings, run_id: str, kind: Kind, start: Start) -> See
     journals = wiring.journals(settings)
     words = ["resume", run_id] if kind == "run" else ["eval", "resume", run_id]
     by_hand = " ".join(["pipex", *words])
-    if journals.is_held(run_id, scope):
+    if suitewiring.is_held(journals.root / run_id / "journal" / scope / "lock"):
         return Seen(run_id=run_id, kind=kind, act="running")
     found = examine(journals.read_log(run_id, scope))
     if not isinstance(found, Verified):
