@@ -24,7 +24,6 @@ from pipex_core.app.targets import file_digests, read_records, target_map, vendo
 from pipex_core.engine.services import Services
 from pipex_core.errors import Problem, SpecError
 from pipex_core.evals.archive import Archive, outputs_of
-from pipex_core.evals.batch import BatchEvaluation
 from pipex_core.evals.carry import CarryIndex
 from pipex_core.evals.gatefile import Gate
 from pipex_core.evals.job import EvalJob, RunOptions, capped
@@ -69,23 +68,6 @@ class Desk:
             self.settings, self.providing, listener=self.listener, results=self.results
         )
 
-    def for_steps(self) -> BatchEvaluation:
-        """What the evaluation steps of a pipeline call; it has the services of that pipeline's run."""
-        output = Path(str(self.settings.output_dir))
-        return BatchEvaluation(
-            services=self.services,
-            registry=wiring.metrics(),
-            results=self.blobs,
-            open_store=lambda folder: wiring.results_store(output / folder),
-            load_suite=load_suite,
-            read_target=self.read_target,
-            baseline=self.stored_baseline,
-            bench=lambda: self.bench({}),
-            carry=lambda suite_id: self.archive.carry(suite=suite_id),
-            environment=self.environment,
-            max_cost_usd=self.settings.max_cost_usd,
-        )
-
     @cached_property
     def blobs(self) -> BlobStore:
         """The results folder."""
@@ -110,7 +92,6 @@ class Desk:
     def job(self, request: EvalRequest) -> EvalJob:
         """The checked job of a request; nothing has been called.
 
-            reducer=request.reducer,
         Raises:
             SpecError: All problems of suite, target, metrics and gate.
             ConfigError: An option is wrong.
@@ -129,6 +110,7 @@ class Desk:
             cases=cases,
             metrics=request.metrics,
             repeats=request.repeats,
+            reducer=request.reducer,
             gate=gate,
             baseline=self.baseline(suite, gate, request.baseline, reducer=request.reducer),
             seed=request.seed,
@@ -272,14 +254,6 @@ class Desk:
         """
         now = self.services.clock.now()
         return f"ev_{now:%Y%m%dT%H%M%S}_{now.microsecond:05x}{self.services.ids.hex(3)}"
-
-
-def step_evaluation(
-    settings: Settings, providing: Providing, *, results: str, services: Services
-) -> BatchEvaluation:
-    """What the evaluation steps of a pipeline call, around the services of its run."""
-    desk = Desk(settings=settings, providing=providing, results=results, given=services)
-    return desk.for_steps()
 
 
 def unanswered(unit: Unit) -> None:

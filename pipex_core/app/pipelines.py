@@ -20,7 +20,7 @@ from pipex_core.engine.records import RunResult
 from pipex_core.engine.runner import RunOptions, run_plan
 from pipex_core.engine.services import Services
 from pipex_core.errors import ConfigError, Problem, SpecError
-from pipex_core.evals.steps import BatchRequest, BatchResult, Evaluate, extension
+from pipex_core.evals.steps import Evaluations, extension
 from pipex_core.jsonvalue import Json, parse
 from pipex_core.llm.cost import Budget, Ledger
 from pipex_core.registry import similar
@@ -186,20 +186,17 @@ def services_for(
         return _plan(str(Path(file).parent / named), values or {}, settings)
 
     @cache
-    def evaluate() -> Evaluate:
+    def evaluations() -> Evaluations:
         make = wiring.extension_makers().get(extension)
         folder = results or settings.text("results_dir")
-        return cast("Evaluate", make(settings, providing, results=folder, services=made))
-
-    async def evaluated(request: BatchRequest) -> BatchResult:
-        return await evaluate()(request)
+        return cast("Evaluations", make(settings, providing, results=folder, services=made))
 
     made = wiring.build_services(
         settings,
         providing,
         load_pipeline=load_nested,
         listener=listener,
-        extensions={extension: evaluated},
+        extensions={extension: evaluations},
         on_delta=on_delta,
     )
     return made

@@ -56,7 +56,11 @@ STEP_TYPES: Mapping[str, str] = MappingProxyType(
         "continue": "pipex_core.steps.control:Continue",
         "data_transform": "pipex_core.steps.control:DataTransform",
         "echo": "pipex_core.steps.control:Echo",
+        "eval_aggregate": "pipex_core.evals.stepresults:EvalAggregate",
         "eval_batch": "pipex_core.evals.steps:EvalBatch",
+        "eval_gate": "pipex_core.evals.stepresults:EvalGate",
+        "eval_load_suite": "pipex_core.evals.steps:EvalLoadSuite",
+        "eval_report": "pipex_core.evals.stepresults:EvalReport",
         "for_loop": "pipex_core.steps.loops:ForLoop",
         "file_ops": "pipex_core.steps.files:FileOps",
         "gemini": "pipex_core.steps.single:Gemini",
@@ -71,7 +75,7 @@ STEP_TYPES: Mapping[str, str] = MappingProxyType(
 STEP_ALIASES: Mapping[str, str] = MappingProxyType({"test_echo": "echo"})
 # What steps outside ``pipex_core.steps`` need, by name: it stands above pipelines and is made when asked for.
 EXTENSIONS: Mapping[str, str] = MappingProxyType(
-    {"evaluate": "pipex_core.app.evaluations:step_evaluation"}
+    {"evaluate": "pipex_core.app.stepwork:step_evaluations"}
 )
 
 

@@ -94,6 +94,10 @@ class Archive:
         """
         return read_manifest(self._blobs, place)
 
+    def url(self, place: Place) -> str:
+        """Where the manifest of a run is, for people and for later steps."""
+        return self._blobs.url(place.manifest)
+
     def table(
         self, place: Place, name: TableName, *, columns: Sequence[str] | None = None
     ) -> pa.Table:

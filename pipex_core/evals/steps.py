@@ -1,22 +1,60 @@
 """Steps of pipelines that evaluate; here, so that arrows point down.
 
-A step reads its options and says what it got. The evaluation itself is handed in under the name
-``evaluate`` of the context's extensions, so that loading the shape of the step loads no tables.
+A step reads its options and says what it got. The evaluations themselves are handed in under the name
+``evaluate`` of the context's extensions, so that loading the shape of a step loads no tables.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol, cast
 
 from pipex_core.errors import ConfigError, ErrorRecord, StepError
 from pipex_core.jsonvalue import Json, compact, digest
-from pipex_core.spec.model import FieldShape, StepShape
+from pipex_core.spec.model import Effect, FieldShape, StepShape
 from pipex_core.steps.contract import Outcome, Paid, StepContext, nothing_paid
 
 extension = "evaluate"
 default_concurrency = 5
+# Evaluations of a run, for steps that judge the nearest one before them without naming it.
+reads_evaluations: Final = Effect(kind="output", name="<evaluations>")
 _map_or_text = FieldShape(types=("str", "map"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteChoice:
+    """A suite and which of its cases.
+
+    Attributes:
+        version: ``latest``, a label, a digest or a revision.
+        filters: Field to value, or list of values.
+        sample_size: Of a seeded sample; None takes all.
+        digest: Of the whole suite, when a step has loaded it before; None for any.
+    """
+
+    path: str
+    version: str = "latest"
+    filters: Mapping[str, Json] = field(default_factory=dict)
+    sample_size: int | None = None
+    seed: int = 0
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedSuite:
+    """A suite as a step shows it.
+
+    Attributes:
+        digest: Of the whole suite.
+        cases: The chosen ones, as they stand in a file.
+    """
+
+    id: str
+    name: str
+    version: str
+    digest: str
+    cases: Sequence[Mapping[str, Json]]
+    warnings: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,16 +64,18 @@ class BatchRequest:
     Attributes:
         run_id: Equal for every try of the same step of the same run, so that a resumed pipeline
             resumes its evaluation.
-        test_suite: Path of a suite.
-        target: Map of a target; None asks for the default model with the suite's prompt.
+        suite: Which cases.
+        target: Map or file of a target; None asks the default model with the suite's prompt.
+        model: The workflow's default model: of targets and judges that name none.
         predictions: Recorded answers, in place of a target; a list of records or a path.
         metrics: Entries as written; None takes the suite's.
         store: Folder below the output directory that gets the tables, or None for the usual place.
     """
 
     run_id: str
-    test_suite: str
-    target: Mapping[str, Json] | None = None
+    suite: SuiteChoice
+    target: str | Mapping[str, Json] | None = None
+    model: str | None = None
     predictions: Json = None
     metrics: Sequence[Json] | None = None
     repeats: int | None = None
@@ -51,7 +91,8 @@ class BatchResult:
 
     Attributes:
         path: Where the tables are.
-        document: ``pipex.result/1`` with its ``results``; made only when asked for.
+        document: ``pipex.result/1`` with its ``results``.
+        score_rows: Rows of the table of scores.
         missed: Required metrics whose mean misses its threshold or could not be computed.
         warnings: (code, message) pairs.
         paid: By this run, tries that failed included.
@@ -65,22 +106,122 @@ class BatchResult:
     summary: Mapping[str, Json]
     metrics: Mapping[str, Json]
     verdict: Mapping[str, Json] | None
-    document: Mapping[str, Json]
+    document: Callable[[], Mapping[str, Json]]
+    score_rows: Callable[[], Sequence[Mapping[str, Json]]]
     missed: Sequence[str] = ()
     warnings: Sequence[tuple[str, str]] = ()
     paid: Paid = nothing_paid
 
 
-class Evaluate(Protocol):
-    """Runs an evaluation for a step."""
+class Evaluations(Protocol):
+    """Does the work of evaluation steps. ``results`` is what a step gave, a run id, or a path."""
 
-    async def __call__(self, request: BatchRequest) -> BatchResult:
+    async def load(self, choice: SuiteChoice) -> LoadedSuite:
+        """The chosen cases of a suite.
+
+        Raises:
+            PipexError: The suite cannot be read, or a filter names a field that no case has.
+        """
+        ...
+
+    async def batch(self, request: BatchRequest) -> BatchResult:
         """The finished evaluation.
 
         Raises:
             PipexError: The suite, the target or a metric cannot be used; nothing was called.
         """
         ...
+
+    async def aggregate(
+        self, results: Json, *, baseline: Json = None, drop_percent: float = 5.0
+    ) -> Mapping[str, Json]:
+        """Numbers of a finished evaluation, and what fell against a baseline.
+
+        Args:
+            results: Of a finished evaluation.
+            baseline: A run, a champion, a result file, or a summary of means; None compares with nothing.
+            drop_percent: Of the baseline's mean, beyond which a fall is a regression.
+
+        Raises:
+            PipexError: The evaluation or the baseline is not there.
+        """
+        ...
+
+    async def report(self, results: Json, formats: Sequence[str]) -> Mapping[str, str]:
+        """File name to text of each report.
+
+        Raises:
+            PipexError: The evaluation is not there.
+        """
+        ...
+
+    async def judge(
+        self, results: Json, *, thresholds: Mapping[str, Json], gate: Json, baseline: Json
+    ) -> Sequence[Mapping[str, Json]]:
+        """Verdict objects: of the thresholds, if there are any, and of the gate, if there is one.
+
+        Raises:
+            PipexError: The evaluation is not there, or a rule does not fit it.
+        """
+        ...
+
+
+def evaluations_of(ctx: StepContext) -> Evaluations:
+    """Who does the work.
+
+    Raises:
+        ConfigError: Nobody: the services were made without.
+    """
+    make = cast("Callable[[], Evaluations] | None", ctx.extensions.get(extension))
+    if make is None:
+        raise ConfigError("evaluation steps need the evaluation engine, which is not here")
+    return make()
+
+
+class EvalLoadSuite:
+    """Load a suite and choose cases of it."""
+
+    shape = StepShape(
+        type="eval_load_suite",
+        summary="Load a suite and choose cases of it.",
+        is_eval=True,
+        fields={
+            "suite_path": FieldShape(
+                types=("str",), required=True, description="Folder, file or id of a suite."
+            ),
+            "version": FieldShape(
+                types=("str", "int", "num"), description="A saved version.  [default: latest]"
+            ),
+            "filters": FieldShape(types=("map",), description="Field to value or list of values."),
+            "sample_size": FieldShape(types=("int",), low=1, description="Of a seeded sample."),
+            "seed": FieldShape(types=("int",), default=0),
+        },
+    )
+
+    async def run(self, ctx: StepContext) -> Outcome:
+        choice = SuiteChoice(
+            path=ctx.rendered("suite_path"),
+            version=str(ctx.rendered("version", "latest")),
+            filters=ctx.rendered("filters", {}),
+            sample_size=ctx.rendered("sample_size"),
+            seed=ctx.rendered("seed", 0),
+        )
+        found = await evaluations_of(ctx).load(choice)
+        for code, message in found.warnings:
+            ctx.warn(code, message)
+        handle = {
+            "name": found.name,
+            "id": found.id,
+            "version": found.version,
+            "digest": found.digest,
+            "path": choice.path,
+            "filters": dict(choice.filters),
+            "sample_size": choice.sample_size,
+            "seed": choice.seed,
+            **({} if choice.version == "latest" else {"saved": choice.version}),
+        }
+        cases = [dict(case) for case in found.cases]
+        return Outcome(data={"suite": handle, "cases": cases, "count": len(cases)})
 
 
 class EvalBatch:
@@ -90,6 +231,7 @@ class EvalBatch:
         type="eval_batch",
         summary="Evaluate a target on a suite.",
         is_eval=True,
+        effects=lambda _: (reads_evaluations,),
         fields={
             "test_suite": FieldShape(
                 types=("str", "map"),
@@ -103,39 +245,38 @@ class EvalBatch:
             "predictions": FieldShape(
                 types=("str", "list"), description="Recorded answers in place of a target."
             ),
-            "metrics": FieldShape(kind="plain", types=("list",)),
+            "metrics": FieldShape(types=("list",)),
             "repeats": FieldShape(types=("int",), low=1, high=100),
             "seed": FieldShape(types=("int",)),
             "max_concurrent": FieldShape(types=("int",), low=1, default=default_concurrency),
             "max_concurrency": FieldShape(alias_of="max_concurrent"),
-            "parallel": FieldShape(kind="plain", types=("bool",), default=True),
+            "parallel": FieldShape(types=("bool",), default=True),
             "batch_size": FieldShape(types=("int",), low=1, description="Accepted, no effect."),
             "checkpoint_interval": FieldShape(
                 types=("int",), low=1, description="Accepted; every finished case is kept."
             ),
             "gate": FieldShape(kind="plain", types=("str", "map")),
             "save_results": FieldShape(
-                types=("str",), description="`x.json`, `x.jsonl`, or a folder for the tables."
+                types=("str",),
+                description="`x.json`, `x.jsonl` (score rows), or a folder for the tables.",
             ),
-            "fail_on_threshold": FieldShape(kind="plain", types=("bool",), default=False),
+            "fail_on_threshold": FieldShape(types=("bool",), default=False),
         },
     )
 
     async def run(self, ctx: StepContext) -> Outcome:
-        evaluate = cast("Evaluate | None", ctx.extensions.get(extension))
-        if evaluate is None:
-            raise ConfigError("evaluation steps need the evaluation engine, which is not here")
+        evaluations = evaluations_of(ctx)
         saved = ctx.rendered("save_results")
         request = _request(ctx, saved)
         if request.target is None and request.predictions is None:
             message = "no target is named: the default model is asked with the suite's prompt"
             ctx.warn("implied_target", message)
-        result = await evaluate(request)
+        result = await evaluations.batch(request)
         for code, message in result.warnings:
             ctx.warn(code, message)
         path = _saved(ctx, saved, result)
         failure = None
-        if ctx.step.get("fail_on_threshold", False) and result.missed:
+        if ctx.rendered("fail_on_threshold", default=False) and result.missed:
             names = ", ".join(result.missed)
             message = f"the mean misses its threshold or is not known: {names}"
             failure = ErrorRecord(code="gate_failed", message=message)
@@ -158,15 +299,15 @@ class EvalBatch:
 
 
 def _request(ctx: StepContext, saved: str | None) -> BatchRequest:
-    suite = ctx.rendered("test_suite")
-    parallel = ctx.step.get("parallel", True)
+    parallel = ctx.rendered("parallel", default=True)
     is_folder = saved is not None and not saved.endswith((".json", ".jsonl"))
     return BatchRequest(
         run_id=run_id_of(ctx),
-        test_suite=_path_of(suite),
+        suite=_choice_of(ctx.rendered("test_suite")),
         target=_target(ctx),
+        model=ctx.options.get("model"),
         predictions=ctx.rendered("predictions"),
-        metrics=ctx.step.get("metrics"),
+        metrics=ctx.rendered("metrics"),
         repeats=ctx.rendered("repeats"),
         seed=ctx.rendered("seed", 0),
         max_concurrency=ctx.rendered("max_concurrent", default_concurrency) if parallel else 1,
@@ -182,19 +323,30 @@ def run_id_of(ctx: StepContext) -> str:
     return f"ev_{at}_{digest([run.get('id'), ctx.path])[:8]}"
 
 
-def _path_of(suite: Json) -> str:
-    """The path in a suite's handle, or the path itself."""
-    found = suite.get("suite", suite).get("path") if isinstance(suite, Mapping) else suite
-    if not isinstance(found, str):
+def _choice_of(suite: Json) -> SuiteChoice:
+    """What a suite's handle chooses, or the whole suite of a path."""
+    handle = suite.get("suite", suite) if isinstance(suite, Mapping) else {"path": suite}
+    path = handle.get("path") if isinstance(handle, Mapping) else handle
+    if not isinstance(path, str):
         raise StepError("test_suite is neither a path nor a loaded suite", code="type_error")
-    return found
+    if not isinstance(handle, Mapping):
+        return SuiteChoice(path=path)
+    return SuiteChoice(
+        path=path,
+        version=handle.get("saved", "latest"),
+        filters=handle.get("filters") or {},
+        sample_size=handle.get("sample_size"),
+        seed=handle.get("seed") or 0,
+        digest=handle.get("digest"),
+    )
 
 
-def _target(ctx: StepContext) -> Mapping[str, Json] | None:
-    pipeline, target = ctx.rendered("pipeline"), ctx.rendered("target")
+def _target(ctx: StepContext) -> str | Mapping[str, Json] | None:
+    pipeline = ctx.rendered("pipeline")
     if pipeline is not None:
         return {"kind": "pipeline", **pipeline}
-    return {"path": target} if isinstance(target, str) else target
+    target: str | Mapping[str, Json] | None = ctx.rendered("target")
+    return target
 
 
 def _saved(ctx: StepContext, saved: str | None, result: BatchResult) -> str:
@@ -202,9 +354,9 @@ def _saved(ctx: StepContext, saved: str | None, result: BatchResult) -> str:
     if saved is None:
         return result.path
     if saved.endswith(".json"):
-        text = json.dumps(result.document, ensure_ascii=False, indent=2) + "\n"
+        text = json.dumps(result.document(), ensure_ascii=False, indent=2) + "\n"
     elif saved.endswith(".jsonl"):
-        text = "".join(f"{compact(row)}\n" for row in result.document["results"])
+        text = "".join(f"{compact(row)}\n" for row in result.score_rows())
     else:
         return result.path
     return ctx.workspace.write_output(saved, text)

@@ -189,6 +189,10 @@ def _translated(given: Mapping[str, Json], shape: StepShape) -> Mapping[str, Jso
             values["timeout_ms"] = round(value * 1000)
         elif name in of_every_step or (family and name in _of_requests):
             values[name] = value
+    if shape.is_eval:
+        # An evaluation asks the workflow's default model where nothing else is named.
+        named = [given[key] for key in ("model", "claude_model", "gemini_model") if given.get(key)]
+        values |= {"model": named[0]} if named else {}
     return values
 
 

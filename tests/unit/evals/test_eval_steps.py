@@ -9,10 +9,12 @@ import pytest
 
 from pipex_core.adapters.memory import MemoryBlobs
 from pipex_core.errors import ConfigError, StepError
-from pipex_core.evals.batch import BatchEvaluation
+from pipex_core.evals.batch import StepEvaluations
 from pipex_core.evals.carry import CarryIndex
+from pipex_core.evals.finished import Finished
+from pipex_core.evals.gatefile import gate_of
 from pipex_core.evals.judged import Baseline, SummaryBaseline
-from pipex_core.evals.steps import BatchRequest, BatchResult, EvalBatch
+from pipex_core.evals.steps import BatchRequest, BatchResult, EvalBatch, SuiteChoice
 from pipex_core.evals.suite import Suite
 from pipex_core.evals.target import Target
 from pipex_core.metrics.catalogue import built_in
@@ -31,11 +33,13 @@ class Asked:
         facts: dict[str, Any] = {
             "run_id": "ev_9", "status": "completed", "path": "results/x", "row_digest": "d",
             "count": 5, "summary": {"total_tests": 5}, "metrics": {"m": {"mean": 1.0}},
-            "verdict": None, "document": {"schema": "pipex.result/1", "results": [{"a": 1}]},
+            "verdict": None,
+            "document": lambda: {"schema": "pipex.result/1", "results": [{"a": 1}]},
+            "score_rows": lambda: [{"metric": "m", "score": 1.0}],
         }  # fmt: skip
         self._result = BatchResult(**{**facts, **result})
 
-    async def __call__(self, request: BatchRequest) -> BatchResult:
+    async def batch(self, request: BatchRequest) -> BatchResult:
         self.requests.append(request)
         return self._result
 
@@ -52,7 +56,7 @@ class OnBench:
             scope=scope,
             workspace=self.workspace,
         )
-        context = replace(self.bench.context, extensions={"evaluate": self.asked})
+        context = replace(self.bench.context, extensions={"evaluate": lambda: self.asked})
         self.outcome = asyncio.run(EvalBatch().run(context))
 
     @property
@@ -84,7 +88,7 @@ def test_options_are_handed_on_with_their_templates_expanded() -> None:
     request = made.request
     assert request == BatchRequest(
         run_id=request.run_id,
-        test_suite="suites/3",
+        suite=SuiteChoice(path="suites/3"),
         target={"kind": "pipeline", "path": "p.yaml", "output_step": "answer"},
         metrics=["exact_match"],
         repeats=3,
@@ -96,8 +100,14 @@ def test_options_are_handed_on_with_their_templates_expanded() -> None:
 
 
 def test_a_loaded_suite_serves_as_well_as_its_path() -> None:
-    assert OnBench(test_suite={"suite": {"path": "x"}, "count": 1}).request.test_suite == "x"
-    assert OnBench(test_suite={"path": "x"}).request.test_suite == "x"
+    handle = {"path": "x", "filters": {"tags": "a"}, "sample_size": 3, "seed": 4, "digest": "d"}
+    chosen = SuiteChoice(path="x", filters={"tags": "a"}, sample_size=3, seed=4, digest="d")
+    assert OnBench(test_suite={"suite": handle, "count": 1}).request.suite == chosen
+    assert OnBench(test_suite={**handle, "saved": "2.1"}).request.suite == replace(
+        chosen, version="2.1"
+    )
+    assert OnBench(test_suite={"path": "x"}).request.suite == SuiteChoice(path="x")
+    assert OnBench(test_suite={"suite": "x"}).request.suite == SuiteChoice(path="x")
 
 
 def test_something_that_is_no_suite_is_refused() -> None:
@@ -119,7 +129,7 @@ def test_without_a_target_the_default_model_is_asked_and_the_run_is_told() -> No
 
 def test_a_target_may_be_a_map_or_a_path() -> None:
     assert OnBench(target={"kind": "prompt"}).request.target == {"kind": "prompt"}
-    assert OnBench(target="p.yaml").request.target == {"path": "p.yaml"}
+    assert OnBench(target="p.yaml").request.target == "p.yaml"
 
 
 def test_the_same_step_of_the_same_run_has_the_same_evaluation() -> None:
@@ -138,7 +148,7 @@ def test_results_are_saved_as_json_with_their_rows() -> None:
 
 def test_results_are_saved_as_lines() -> None:
     made = OnBench(save_results="out.jsonl")
-    assert made.workspace.outputs["out.jsonl"] == '{"a":1}\n'
+    assert made.workspace.outputs["out.jsonl"] == '{"metric":"m","score":1.0}\n'
 
 
 def test_a_folder_gets_the_tables() -> None:
@@ -169,24 +179,34 @@ def test_without_an_engine_the_step_says_so() -> None:
         asyncio.run(EvalBatch().run(bench.context))
 
 
-def evaluation(world: World, **fields: Any) -> BatchEvaluation:
+def evaluation(world: World, **fields: Any) -> StepEvaluations:
     def target(data: Any, _: Suite) -> Target:
         return recorded() if data["kind"] == "recorded" else prompt
 
     known: dict[str, Any] = {
         "services": world.services,
         "registry": built_in(),
-        "results": MemoryBlobs(),
+        "finished": finished(),
         "open_store": lambda _: MemoryBlobs(),
-        "load_suite": lambda _: capital_suite(),
+        "load_suite": lambda _path, _version: capital_suite(),
         "read_target": target,
     }
-    return BatchEvaluation(**{**known, **fields})
+    return StepEvaluations(**{**known, **fields})
 
 
-def asked_for(made: BatchEvaluation, **fields: Any) -> BatchResult:
-    request = BatchRequest(**{"run_id": "ev_1", "test_suite": "s", **fields})
-    return asyncio.run(made(request))
+def finished(**fields: Any) -> Finished:
+    known: dict[str, Any] = {
+        "results": MemoryBlobs(),
+        "open_root": lambda _: MemoryBlobs(),
+        "load_gate": gate_of,
+        "suffixes": {"json": "json"},
+    }
+    return Finished(**{**known, **fields})
+
+
+def asked_for(made: StepEvaluations, **fields: Any) -> BatchResult:
+    request = BatchRequest(**{"run_id": "ev_1", "suite": SuiteChoice(path="s"), **fields})
+    return asyncio.run(made.batch(request))
 
 
 def test_the_step_gives_the_same_rows_as_every_other_door() -> None:
@@ -197,7 +217,7 @@ def test_the_step_gives_the_same_rows_as_every_other_door() -> None:
     assert result.summary["pass_rate"] == 80.0
     assert result.metrics["exact_match"]["mean"] == 0.8
     assert result.missed == ["exact_match"]
-    assert len(result.document["results"]) == result.count == 5
+    assert len(result.document()["results"]) == result.count == 5
 
 
 def test_predictions_are_judged_without_a_call() -> None:
@@ -216,7 +236,7 @@ def test_tables_go_to_the_folder_that_the_step_names() -> None:
         return stores.setdefault(name, MemoryBlobs())
 
     results = MemoryBlobs()
-    made = evaluation(World(answering()), open_store=opened, results=results)
+    made = evaluation(World(answering()), open_store=opened, finished=finished(results=results))
     result = asked_for(made, store="tables")
     assert list(results.list()) == []
     assert result.path.endswith("manifest.json")
@@ -233,13 +253,20 @@ def test_the_gate_of_the_suite_holds_unless_the_step_brings_its_own() -> None:
         named.append((suite_id, name))
         return SummaryBaseline(means={"exact_match": 0.5})
 
-    made = evaluation(World(answering()), load_suite=lambda _: suite, baseline=baseline)
+    made = evaluation(
+        World(answering()),
+        load_suite=lambda _path, _version: suite,
+        suite_gate=lambda one: gate_of(one.gate),
+        finished=finished(baseline=baseline),
+    )
     result = asked_for(made)
     assert result.verdict is not None
     assert (result.verdict["verdict"], result.verdict["baseline"]) == ("PASS", "embedded")
     assert named == [("capitals", "champion")]
     strict = {"baseline": "none", "rules": [{**rule, "value": 1.1}]}
-    own = asked_for(evaluation(World(answering()), load_suite=lambda _: suite), gate=strict)
+    own = asked_for(
+        evaluation(World(answering()), load_suite=lambda _path, _version: suite), gate=strict
+    )
     assert own.verdict is not None
     assert own.verdict["verdict"] == "FAIL"
 
@@ -268,7 +295,7 @@ workflow:
 """
     inner = World(answering())
     outer = World(steps={"eval_batch": EvalBatch})
-    outer.with_services(extensions={"evaluate": evaluation(inner)})
+    outer.with_services(extensions={"evaluate": lambda: evaluation(inner)})
     found = outer.run(text)
     assert found.status == "succeeded", found.error
     assert found.steps["rate"].data == 100.0
