@@ -24,6 +24,7 @@ names = (
     "suites",
     "startup",
     "rouge",
+    "simulations",
 )
 
 
