@@ -1,5 +1,6 @@
 """Files that cannot be used, as definitions that show what is wrong and fail with it when they are run."""
 
+import logging
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from pipex_dagster.translator import (
 )
 
 Made = TypeVar("Made")
+logger = logging.getLogger("pipex_dagster")
 
 
 def read_or_error(make: Callable[[], Made]) -> Made | PipexError:
@@ -31,7 +33,8 @@ def read_or_error(make: Callable[[], Made]) -> Made | PipexError:
         return make()
     except PipexError as error:
         return error
-    except Exception as crash:  # noqa: BLE001 - the named edge of Dagster: one file must not break them all
+    except Exception as crash:
+        logger.exception("a file of the project crashed its reader")
         return crashed(crash)
 
 

@@ -21,6 +21,7 @@ from pipex_core.spec.plan import Plan
 from pipex_dagster.automation import AssetJob, evaluation_job, models_sensor, nightly_schedule
 from pipex_dagster.broken import broken_asset, broken_job, read_or_error
 from pipex_dagster.pipelines import Graphs
+from pipex_dagster.promotion import champion_asset, promotion_job
 from pipex_dagster.resources import (
     ArrowTable,
     JsonRecord,
@@ -53,8 +54,9 @@ class Evaluation:
     """The definitions of one suite."""
 
     files: SuiteFiles
-    assets: Sequence[dg.AssetsDefinition]
+    assets: Sequence[dg.AssetsDefinition | dg.AssetSpec]
     job: AssetJob
+    promotion: dg.JobDefinition
     nightly: dg.ScheduleDefinition | None
 
 
@@ -85,7 +87,7 @@ def build_definitions(
     jobs = [one.job for one in suites]
     found = dg.Definitions(
         assets=[*assets, *problems],
-        jobs=[*_jobs(project), *jobs],
+        jobs=[*_jobs(project), *jobs, *(one.promotion for one in suites)],
         schedules=[one.nightly for one in suites if one.nightly is not None],
         sensors=[models_sensor(root, [one.files.name for one in suites], jobs, layout=layout)]
         if suites
@@ -174,10 +176,10 @@ def _jobs(project: Project) -> list[dg.JobDefinition]:
 
 def _suites(
     project: Project, translator: PipexTranslator
-) -> tuple[list[Evaluation], list[dg.AssetsDefinition]]:
+) -> tuple[list[Evaluation], list[dg.AssetsDefinition | dg.AssetSpec]]:
     """The suites that can be used, and all assets: those of the others show what is wrong."""
     good: dict[str, Evaluation] = {}
-    assets: list[dg.AssetsDefinition] = []
+    assets: list[dg.AssetsDefinition | dg.AssetSpec] = []
     for name in project.suites:
         found = read_or_error(partial(_evaluation, project, name, translator, good))
         if isinstance(found, PipexError):
@@ -199,10 +201,19 @@ def _evaluation(
     """
     files = suite_files(project, name)
     _refuse_twin(files, known)
-    assets = suite_assets(files, translator)
+    assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
+        *suite_assets(files, translator),
+        champion_asset(files, translator),
+    ]
     job = evaluation_job(files, translator)
     nightly = nightly_schedule(files, files.champion, job, translator) if files.champion else None
-    return Evaluation(files=files, assets=assets, job=job, nightly=nightly)
+    return Evaluation(
+        files=files,
+        assets=assets,
+        job=job,
+        promotion=promotion_job(files, translator),
+        nightly=nightly,
+    )
 
 
 def _refuse_twin(files: SuiteFiles, known: Mapping[str, Evaluation]) -> None:

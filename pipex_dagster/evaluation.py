@@ -7,36 +7,37 @@ that it repeats, and publishes under the same id.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipex_core.app.evaluations import Desk
-from pipex_core.app.reports import findings_of, rendered
-from pipex_core.engine.journal import open_journal
-from pipex_core.errors import ConfigError, StepError, StoreError
+from pipex_core.engine.journal import Journal, open_journal
+from pipex_core.engine.services import Services
+from pipex_core.errors import ConfigError, StepError
 from pipex_core.evals.answers import Answer
 from pipex_core.evals.carry import CarryIndex
 from pipex_core.evals.job import EvalJob, capped
-from pipex_core.evals.judged import Judged
 from pipex_core.evals.judgefile import Bench
 from pipex_core.evals.judgement import Judgement, scores_without_secrets, summarise
 from pipex_core.evals.jury import hear
 from pipex_core.evals.resuming import check_resume, header_of
 from pipex_core.evals.rulings import Rulings, no_rulings, rulings_in
-from pipex_core.evals.runner import EvalRun, respond, watch
+from pipex_core.evals.runner import respond, watch
 from pipex_core.evals.scoring import score
 from pipex_core.evals.table import joined, response_batch
 from pipex_core.jsonvalue import Json, digest
 from pipex_core.secrets import Redactor
+from pipex_core.telemetry import Event, Listener
 from pipex_dagster.resources import ParquetTables, PipexResource, core_key, root_of, tables_key
 from pipex_dagster.suitefiles import nobody
 from pipex_dagster.translator import target_of
 
 # What tells whose answer a row is; that of a known target has its response key besides.
 matched = ("case_id", "repeat", "input_hash")
+answers_scope, judges_scope = "main", "judges"  # parts of the journal of an evaluation
+logged_share = 0.1  # of the rows, between two lines in the log: each line is a row of the event log
 unasked = Answer(
     status="cancelled",
     error_code="not_asked",
@@ -130,13 +131,7 @@ async def ask(job: EvalJob, desk: Desk, *, carry: CarryIndex) -> Asked:
         StoreError: The journal cannot be used.
     """
     services = desk.services
-    journal = open_journal(
-        services.journals,
-        job.run_id,
-        clock=services.clock,
-        faults=services.faults,
-        hold=services.hold,
-    )
+    journal = journal_of(services, job.run_id, scope=answers_scope)
     try:
         check_resume(job, journal)
         resumed = sum(journal.state.finished(unit.name) is not None for unit in job.units())
@@ -155,17 +150,37 @@ async def ask(job: EvalJob, desk: Desk, *, carry: CarryIndex) -> Asked:
 
 
 async def scored(job: EvalJob, at: At, responses: pa.Table, *, carried: CarryIndex) -> pa.Table:
-    """The scores of the responses, without secrets; judges are asked where metrics need them."""
+    """The scores of the responses, without secrets; judges are asked where metrics need them.
+
+    Their verdicts have a journal of their own beside that of the answers, so a repeated run pays for
+    none twice.
+    """
     rulings: Rulings = no_rulings
     if job.judged:
         desk = at.pipex.desk()
         job = replace(job, options=capped(job.options, at.pipex.settings.max_cost_usd))
+        services = desk.services
+        journal = journal_of(services, job.run_id, scope=judges_scope)
         try:
-            rulings = await hear(job, desk.services, responses, carried=carried.scores)
+            journal.start(header_of(job, services))
+            rulings = await hear(job, services, responses, carried=carried.scores, journal=journal)
         finally:
+            await journal.close()
             await desk.aclose()
     table = score(job, responses, carried=carried.scores, rulings=rulings)
     return scores_without_secrets(table, at.redact)
+
+
+def journal_of(services: Services, run_id: str, *, scope: str) -> Journal:
+    """A part of the journal of an evaluation, opened; see ``open_journal``."""
+    return open_journal(
+        services.journals,
+        run_id,
+        clock=services.clock,
+        faults=services.faults,
+        hold=services.hold,
+        scope=scope,
+    )
 
 
 def known_answers(desk: Desk, suite_id: str, own: pa.Table | None) -> CarryIndex:
@@ -243,31 +258,22 @@ def _keys(table: pa.Table, names: Sequence[str]) -> list[tuple[Json, ...]]:
     return list(zip(*(table[name].to_pylist() for name in names), strict=True))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """A report of a run.
+def progress_log(context: dg.AssetExecutionContext) -> Listener:
+    """A listener that writes every tenth of the rows, and every warning, into the run's log."""
+    told = 0.0
 
-    Attributes:
-        text: Markdown.
-    """
+    def listen(event: Event) -> None:
+        nonlocal told
+        data = event.data
+        if event.kind == "warning":
+            context.log.warning("%s: %s", data["code"], data["message"])
+        if event.kind == "progress" and data["total"]:
+            share = data["done"] / data["total"]
+            if share >= told + logged_share or share == 1 > told:
+                told = share
+                context.log.info(
+                    "%s of %s cases, %s carried, %.4f USD, %s calls",
+                    *(data[name] for name in ("done", "total", "carried", "cost_usd", "calls")),
+                )
 
-    path: str
-    text: str
-
-
-def write_report(run: EvalRun, desk: Desk) -> Report:
-    """The report of a published run, written beside the results."""
-    against = run.job.baseline
-    known = {place.run_id: place for place in desk.archive.places(suite=run.job.suite.id)}
-    before = known.get(against.arm.run_id) if isinstance(against, Judged) else None
-    try:
-        found = findings_of(run, desk.archive, baseline=before)
-    except StoreError:
-        # The champion was judged by its own tables; of its damaged run only the old answers are missing.
-        found = findings_of(run, desk.archive)
-    text = rendered(found, "markdown")
-    folder = Path(desk.results) / "reports"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{run.run_id}.md"
-    path.write_text(text, encoding="utf-8", newline="\n")
-    return Report(path=str(path), text=text)
+    return listen

@@ -54,6 +54,26 @@ def _type_of(kind: pa.DataType) -> str:
     return str(kind.value_type if pa.types.is_dictionary(kind) else kind)
 
 
+def materialized(
+    table: pa.Table,
+    metadata: Metadata,
+    *,
+    version: str,
+    shown: Mapping[str, dg.TableMetadataValue | None] | None = None,
+    text: str | None = None,
+    checks: Sequence[dg.AssetCheckResult] = (),
+) -> dg.MaterializeResult[pa.Table]:
+    """A materialization: numbers first, then the panels, tables for people, and a text last."""
+    tables = {name: value for name, value in (shown or {}).items() if value is not None}
+    last = {} if text is None else {"report": dg.MetadataValue.md(text)}
+    return dg.MaterializeResult(
+        value=table,
+        metadata={**metadata, **panels(table), **tables, **last},
+        data_version=dg.DataVersion(version[:16]),
+        check_results=list(checks),
+    )
+
+
 def rows_shown(rows: Iterable[Mapping[str, Json]]) -> dg.TableMetadataValue | None:
     """The first rows as an inline table, long texts cut; None when there is none.
 

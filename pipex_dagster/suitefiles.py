@@ -12,6 +12,7 @@ from pipex_core.app.suites import gate_of_suite, load_suite
 from pipex_core.app.targets import file_digests
 from pipex_core.app.wiring import metrics
 from pipex_core.errors import ConfigError
+from pipex_core.evals.baselines import Pointer, champion, pointer_from
 from pipex_core.evals.gatefile import Gate, paired_kinds
 from pipex_core.evals.job import EvalJob, RunOptions, capped
 from pipex_core.evals.judged import Judged
@@ -20,6 +21,7 @@ from pipex_core.evals.preflight import Request, prepare
 from pipex_core.evals.suite import Suite
 from pipex_core.evals.target import PromptTarget, Target
 from pipex_core.jsonvalue import Json, digest, digest_bytes
+from pipex_core.ports import key_part
 from pipex_dagster.resources import project_settings
 from pipex_dagster.translator import Layer, longest_partition, partition_of
 
@@ -37,6 +39,9 @@ class SuiteFiles:
     Attributes:
         name: Folder of the suite, under which the models file names it.
         root: Folder of the project.
+        champion: Whom others are compared with: the target of the pointer, else the one that the models
+            file marks.
+        pointer: The run that was promoted; None before the first promotion.
     """
 
     name: str
@@ -45,6 +50,7 @@ class SuiteFiles:
     gate: Gate | None
     entries: Sequence[ModelEntry]
     champion: ModelEntry | None
+    pointer: Pointer | None = None
 
     def entry(self, target: str) -> ModelEntry:
         """The entry of the models file with this name.
@@ -61,13 +67,32 @@ class SuiteFiles:
             )
         return found
 
+    @property
+    def against(self) -> str | None:
+        """What targets are compared with, in words, or None."""
+        if self.pointer is not None:
+            return f"{self.pointer.target_id} ({self.pointer.run_id})"
+        return self.champion.name if self.champion else None
+
     def is_champion(self, target: str) -> bool:
         """Whether others are compared with this target."""
+        if self.pointer is not None:
+            return self.pointer.target_id == target
         return self.champion is not None and self.champion.name == target
 
-    def gate_for(self, target: str) -> Gate | None:
-        """The rules that apply to a target: all, but for the champion those that compare nothing."""
-        if self.gate is None or not self.is_champion(target):
+    def is_compared(self, target: str, *, run_id: str) -> bool:
+        """Whether there is somebody to compare an evaluation with: never the champion with itself.
+
+        A later run of the champion is compared with the one that was promoted: that is how its
+        regressions are found.
+        """
+        if self.pointer is not None:
+            return self.pointer.run_id != run_id
+        return not self.is_champion(target)
+
+    def gate_for(self, target: str, *, run_id: str) -> Gate | None:
+        """The rules that apply to an evaluation: all, or those that compare nothing."""
+        if self.gate is None or self.is_compared(target, run_id=run_id):
             return self.gate
         own = tuple(rule for rule in self.gate.rules if rule.kind not in paired_kinds)
         return replace(self.gate, rules=own) if own else None
@@ -82,12 +107,14 @@ class Versions:
             they use: a new model leaves the other partitions fresh.
         scores: What is measured.
         summary: Thresholds, weights, tags and reducers as well.
+        comparison: The same, and whom it compares with.
         verdict: The gate, and whom it compares with.
     """
 
     responses: str
     scores: str
     summary: str
+    comparison: str
     verdict: str
 
     def of(self, layer: Layer) -> str:
@@ -109,14 +136,28 @@ def suite_files(project: Project, name: str) -> SuiteFiles:
     entries = list(project.entries(name))
     for entry in entries:
         _check_name(entry)
+    pointer = champion_pointer(project.root, suite.id)
+    blessed = pointer.target_id if pointer else ""
+    of_pointer = next((entry for entry in entries if entry.name == blessed), None)
     return SuiteFiles(
         name=name,
         root=project.root,
         suite=suite,
         gate=gate_of_suite(suite),
         entries=entries,
-        champion=project.champion(name),
+        pointer=pointer,
+        champion=of_pointer or project.champion(name),
     )
+
+
+def champion_pointer(root: Path, suite_id: str) -> Pointer | None:
+    """The pointer of the suite's champion in ``baselines/`` of a project; None before any promotion.
+
+    Raises:
+        ConfigError: ``bad_baseline``.
+    """
+    path = root / "baselines" / key_part(suite_id) / f"{champion}.json"
+    return pointer_from(path.read_text(encoding="utf-8"), champion) if path.is_file() else None
 
 
 def _check_name(entry: ModelEntry) -> None:
@@ -139,12 +180,13 @@ def versions_of(files: SuiteFiles) -> Versions:
     job = job_of(files.suite, nobody, gate=files.gate, run_id="")
     own = {case: [entry.fingerprint for entry in of] for case, of in job.case_metrics.items()}
     asked = [responses_version, job.repeats, sorted({_program(files, e) for e in files.entries})]
-    champion = files.champion.name if files.champion else None
+    compared = files.champion.name if files.champion else None
     return Versions(
         responses=digest(asked)[:16],
         scores=digest([[entry.fingerprint for entry in job.metrics], own])[:16],
         summary=job.plan_digest[:16],
-        verdict=digest([job.plan_digest, files.gate.digest if files.gate else None, champion])[:16],
+        comparison=digest([job.plan_digest, compared])[:16],
+        verdict=digest([job.plan_digest, files.gate.digest if files.gate else None, compared])[:16],
     )
 
 

@@ -1,4 +1,4 @@
-"""Suites as assets: suite -> responses -> scores -> summary -> verdict, and a leaderboard beside them.
+"""Suites as assets: suite -> responses -> scores -> summary -> verdict; comparison and leaderboard beside them.
 
 All but the suite and the leaderboard are partitioned by target. Questions come from the materialized
 suite, metrics and gate from the files as they are, so an edit of a metric recomputes scores and leaves
@@ -15,25 +15,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from pipex_core.app.evaluations import Desk
 from pipex_core.errors import PipexError
 from pipex_core.evals.carry import CarryIndex
 from pipex_core.evals.job import EvalJob, RunOptions, expected_text
 from pipex_core.evals.judged import Judged
 from pipex_core.evals.judgement import (
-    Judgement,
     comparison_table,
     decide,
     judged_of,
     summarise,
 )
-from pipex_core.evals.manifest import Circumstances
-from pipex_core.evals.runner import EvalRun, place_of_job, publish_run
+from pipex_core.evals.runner import place_of_job
 from pipex_core.evals.suite import Suite, suite_digest
 from pipex_core.evals.table import row_digest
 from pipex_core.evals.verdict import sentence
 from pipex_core.jsonvalue import compact, short
-from pipex_core.telemetry import Event, Listener
+from pipex_dagster.champions import Baseline, blessed_rows, compared
 from pipex_dagster.checks import check_results, check_specs
 from pipex_dagster.evaluation import (
     At,
@@ -42,22 +39,22 @@ from pipex_dagster.evaluation import (
     ask,
     judged_today,
     known_answers,
+    progress_log,
     scored,
-    write_report,
 )
 from pipex_dagster.presentation import (
-    Metadata,
     leaderboard_text,
+    materialized,
     numbers,
     of_metrics,
-    panels,
     response_numbers,
     rows_shown,
     summary_text,
     unanswered,
     worst_cases,
 )
-from pipex_dagster.resources import core_key, root_of, tables_key
+from pipex_dagster.publishing import published, verdict_table, write_report
+from pipex_dagster.resources import core_key, tables_key
 from pipex_dagster.suitefiles import SuiteFiles, Versions, job_of, nobody, versions_of
 from pipex_dagster.tables import (
     Standing,
@@ -67,7 +64,6 @@ from pipex_dagster.tables import (
     leaderboard_table,
     suite_of,
     summary_table,
-    with_end,
 )
 from pipex_dagster.translator import (
     Layer,
@@ -85,16 +81,19 @@ Result = dg.MaterializeResult[pa.Table]
 Body = Callable[[At], Result]
 
 partitions = dg.DynamicPartitionsDefinition(name=targets_partitions)
-partitioned: frozenset[Layer] = frozenset({"responses", "scores", "summary", "verdict"})
+partitioned: frozenset[Layer] = frozenset(
+    {"responses", "scores", "summary", "comparison", "verdict"}
+)
 reads: Mapping[Layer, Sequence[Layer]] = {
     "suite": (),
     "responses": ("suite",),
     "scores": ("suite", "responses"),
     "summary": ("responses", "scores"),
-    "verdict": ("responses", "scores", "summary"),
-    "leaderboard": ("summary", "verdict"),
+    "comparison": ("responses", "scores", "champion"),
+    "verdict": ("responses", "scores", "summary", "champion"),
+    "leaderboard": ("summary", "verdict", "champion"),
+    "champion": (),
 }
-logged_share = 0.1  # of the rows, between two lines in the log: each line is a row of the event log
 
 
 class AskConfig(dg.Config):
@@ -130,6 +129,7 @@ class _Assets:
             "responses": self._responses,
             "scores": self._scores,
             "summary": self._summary,
+            "comparison": self._comparison,
             "verdict": self._verdict,
             "leaderboard": self._leaderboard,
         }
@@ -183,12 +183,14 @@ class _Assets:
             {"case": case.id, "input": compact(case.input), "expected": expected_text(case)}
             for case in suite.cases[:5]
         )
-        return _result(cases_table(suite), metadata, version=version, shown={"examples": examples})
+        return materialized(
+            cases_table(suite), metadata, version=version, shown={"examples": examples}
+        )
 
     def _responses(self, at: At) -> Result:
         config = AskConfig(**at.context.op_execution_context.op_config)
         entry, suite = self._files.entry(at.target), self._asked_suite(at)
-        desk = at.pipex.desk_of(entry, listener=_progress_log(at.context))
+        desk = at.pipex.desk_of(entry, listener=progress_log(at.context))
         job = job_of(
             suite,
             at.pipex.target(desk, entry, suite, self._files.name),
@@ -203,7 +205,7 @@ class _Assets:
         carry = known_answers(desk, suite.id, own) if config.carry else CarryIndex()
         asked = asyncio.run(ask(job, desk, carry=carry))
         metadata = response_numbers(asked.table, calls=asked.calls, resumed=asked.resumed)
-        return _result(
+        return materialized(
             asked.table,
             metadata,
             version=row_digest({"responses": asked.table}),
@@ -219,7 +221,7 @@ class _Assets:
         found = summarise(job, responses, table).summary
         carried = pc.sum(table["carried"]).as_py() or 0
         worst = worst_cases(responses, table, job.metrics[0].name)
-        return _result(
+        return materialized(
             table,
             numbers({**of_metrics(found), "carried": carried}),
             version=row_digest({"scores": table}),
@@ -230,11 +232,25 @@ class _Assets:
         job = self._judging(at)
         found = self._rows(at, job).judgement(job).summary
         table = summary_table(found)
-        return _result(
+        return materialized(
             table,
             numbers({"pass_rate": found.totals.pass_rate, **of_metrics(found)}),
             version=row_digest({"summary": table}),
             text=summary_text(found),
+        )
+
+    def _comparison(self, at: At) -> Result:
+        job = self._judging(at)
+        before = self._baseline(at, job.suite)
+        own = self._rows(at, job).judgement(job).arm
+        found = compared(own, None if before is None else before.arm)
+        table = comparison_table(found.rows)
+        return materialized(
+            table,
+            found.numbers,
+            version=row_digest({"comparison": table.drop_columns(["baseline_run_id"])}),
+            shown=found.shown,
+            text=found.text(against=self._files.against),
         )
 
     def _verdict(self, at: At) -> Result:
@@ -244,18 +260,17 @@ class _Assets:
             suite,
             at.pipex.target(desk, entry, suite, self._files.name),
             run_id=at.run_id,
-            gate=self._files.gate_for(at.target),
+            gate=self._files.gate_for(at.target, run_id=at.run_id),
             baseline=self._baseline(at, suite),
             origin=at.origin,
             bench=at.bench,
         )
         rows = self._rows(at, job)
-        run = _published(job, rows, decide(job, rows.judgement(job)), at=at, desk=desk)
+        run = published(job, rows, decide(job, rows.judgement(job)), at=at, desk=desk)
         report = write_report(run, desk)
-        champion = self._files.champion.name if self._files.champion else None
-        table = _verdict_table(run)
+        table = verdict_table(run)
         word = run.verdict.verdict if run.verdict else run.status
-        return _result(
+        return materialized(
             table,
             numbers({"pass_rate": run.summary.totals.pass_rate, **of_metrics(run.summary)})
             | {
@@ -267,14 +282,14 @@ class _Assets:
             },
             version=row_digest({"verdict": table.drop_columns(["baseline_run_id"])}),
             text=report.text,
-            checks=list(check_results(self._files.gate, run.verdict, against=champion)),
+            checks=list(check_results(self._files.gate, run.verdict, against=self._files.against)),
         )
 
     def _leaderboard(self, at: At) -> Result:
         known = at.context.instance.get_dynamic_partitions(targets_partitions)
         found = [self._standing(at, partition) for partition in known]
         table = leaderboard_table([one for one in found if one is not None])
-        return _result(
+        return materialized(
             table,
             numbers({"targets": len(set(table["target"].to_pylist()))}),
             version=row_digest({"leaderboard": table}),
@@ -298,8 +313,19 @@ class _Assets:
 
     def _baseline(self, at: At, suite: Suite) -> Judged | None:
         """The champion as its stored rows are, judged by the same metrics; None without them."""
+        if not self._files.is_compared(at.target, run_id=at.run_id):
+            return None
+        found = blessed_rows(at, self._files) or self._champion_rows(at)
+        if found is None:
+            return None
+        job = job_of(suite, nobody, run_id=found.run_id, bench=at.bench)
+        rows = judged_today(job, found.responses, found.scores, redact=at.redact)
+        return judged_of(rows.judgement(job))
+
+    def _champion_rows(self, at: At) -> Baseline | None:
+        """The rows of the champion's partition, which counts until the first promotion."""
         champion = self._files.champion
-        if champion is None or self._files.is_champion(at.target):
+        if champion is None or self._files.pointer is not None:
             return None
         partition = partition_of(champion.name)
         responses = at.tables.stored(self._key("responses"), partition)
@@ -307,10 +333,7 @@ class _Assets:
         if responses is None or scores is None:
             return None
         end = end_in(at.tables.stored(self._key("verdict"), partition))
-        run_id = end.get("run_id", champion.name)
-        job = job_of(suite, nobody, run_id=run_id, bench=at.bench)
-        rows = judged_today(job, responses, scores, redact=at.redact)
-        return judged_of(rows.judgement(job))
+        return Baseline(run_id=end.get("run_id", champion.name), responses=responses, scores=scores)
 
     def _standing(self, at: At, partition: str) -> Standing | None:
         summary = at.tables.stored(self._key("summary"), partition, columns=leaderboard_columns)
@@ -324,77 +347,3 @@ class _Assets:
             summary=summary,
             verdict=end.get("verdict"),
         )
-
-
-def _published(job: EvalJob, rows: Rows, judgement: Judgement, *, at: At, desk: Desk) -> EvalRun:
-    """The run in the results store, as the command line would have put it there."""
-    _, created = root_of(at.context)
-    finished = pc.max(rows.responses["finished_at"]).as_py()
-    end = max(created, finished) if finished is not None else created
-    around = Circumstances(
-        started_at=created,
-        finished_at=end,
-        duration_ms=round((end - created).total_seconds() * 1000),
-        environment=desk.environment,
-    )
-    return publish_run(
-        job,
-        rows.responses,
-        rows.scores,
-        judgement,
-        around=around,
-        blobs=desk.blobs,
-        redact=at.redact,
-    )
-
-
-def _verdict_table(run: EvalRun) -> pa.Table:
-    end = {
-        "run_id": run.run_id,
-        "status": run.status,
-        "verdict": run.verdict.verdict if run.verdict else None,
-        "sentence": sentence(run.verdict) if run.verdict else "",
-        "row_digest": run.row_digest,
-    }
-    return with_end(comparison_table(run.judgement.comparisons), end)
-
-
-def _result(
-    table: pa.Table,
-    metadata: Metadata,
-    *,
-    version: str,
-    shown: Mapping[str, dg.TableMetadataValue | None] | None = None,
-    text: str | None = None,
-    checks: Sequence[dg.AssetCheckResult] = (),
-) -> Result:
-    """A materialization: numbers first, then the panels, tables for people, and a text last."""
-    tables = {name: value for name, value in (shown or {}).items() if value is not None}
-    last = {} if text is None else {"report": dg.MetadataValue.md(text)}
-    return dg.MaterializeResult(
-        value=table,
-        metadata={**metadata, **panels(table), **tables, **last},
-        data_version=dg.DataVersion(version[:16]),
-        check_results=list(checks),
-    )
-
-
-def _progress_log(context: dg.AssetExecutionContext) -> Listener:
-    """A listener that writes every tenth of the rows, and every warning, into the run's log."""
-    told = 0.0
-
-    def listen(event: Event) -> None:
-        nonlocal told
-        data = event.data
-        if event.kind == "warning":
-            context.log.warning("%s: %s", data["code"], data["message"])
-        if event.kind == "progress" and data["total"]:
-            share = data["done"] / data["total"]
-            if share >= told + logged_share or share == 1 > told:
-                told = share
-                context.log.info(
-                    "%s of %s cases, %s carried, %.4f USD, %s calls",
-                    *(data[name] for name in ("done", "total", "carried", "cost_usd", "calls")),
-                )
-
-    return listen

@@ -17,8 +17,13 @@ import dagster as dg
 from pipex_core.errors import ConfigError, PipexError, ProviderError, SpecError
 from pipex_core.jsonvalue import digest
 
-Layer = Literal["suite", "responses", "scores", "summary", "verdict", "leaderboard"]
-layers: Sequence[Layer] = ("suite", "responses", "scores", "summary", "verdict", "leaderboard")
+Layer = Literal[
+    "suite", "responses", "scores", "summary", "comparison", "verdict", "leaderboard", "champion"
+]
+# Those that an evaluation makes, in their order; the champion is moved by somebody's decision only.
+layers: Sequence[Layer] = (
+    "suite", "responses", "scores", "summary", "comparison", "verdict", "leaderboard",
+)  # fmt: skip
 
 targets_partitions = "pipex_targets"
 problems_group = "pipex_problems"
@@ -51,16 +56,20 @@ descriptions: Mapping[Layer, str] = {
     "responses": "What the target answered. Answers whose key is known are carried over, never bought again.",
     "scores": "One row per case, repeat and metric: a number, or the reason why there is none.",
     "summary": "Means with coverage, bounds and intervals, per metric and slice.",
+    "comparison": "This target and the champion case by case: better, worse, or the data cannot tell.",
     "verdict": "The gate's word on this target, against the champion; its rules are the checks.",
     "leaderboard": "All targets of the suite side by side, the champion marked.",
+    "champion": "The run that targets are compared with. Only the job `promote` or the command line moves it.",
 }
 kinds: Mapping[Layer, set[str]] = {
     "suite": {"yaml"},
     "responses": {"parquet", "llm"},
     "scores": {"parquet"},
     "summary": {"parquet"},
+    "comparison": {"parquet"},
     "verdict": {"parquet"},
     "leaderboard": {"parquet"},
+    "champion": {"json"},
 }
 
 

@@ -197,20 +197,34 @@ class Jury:
 
 
 async def hear(
-    job: EvalJob, services: Services, responses: pa.Table, *, carried: Stored | None = None
+    job: EvalJob,
+    services: Services,
+    responses: pa.Table,
+    *,
+    carried: Stored | None = None,
+    journal: Journal | None = None,
 ) -> Rulings:
-    """What the judges of a job say of its responses, without a journal; asks nobody where none is needed.
+    """What the judges of a job say of its responses; asks nobody where none is needed.
 
     Args:
         job: Any job.
         services: Client, clock and settings.
         responses: Rows of the job.
         carried: Stored rows by score key; what they hold is not asked for.
+        journal: Of the judging, started; verdicts that it holds are not asked for again. None keeps none.
+
+    Raises:
+        StoreError: The journal failed; nothing more was asked.
     """
     if not job.judged:
         return no_rulings
+    ledger = Ledger(job.options.budget)
+    known = None if journal is None else journal.state
+    if known is not None and known.calls:
+        tokens = known.input_tokens + known.output_tokens
+        ledger.charge(Amount(nanousd=known.spent_nanousd, tokens=tokens, calls=known.calls))
     events = RunEvents(run_id=job.run_id, clock=services.clock, listener=services.listener)
-    jury = Jury(job=job, services=services, ledger=Ledger(job.options.budget), sink=events)
+    jury = Jury(job=job, services=services, ledger=ledger, sink=events, journal=journal)
     return (await jury.hear(responses, carried=carried)).get
 
 

@@ -98,6 +98,14 @@ class Project:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(value if isinstance(value, str) else yaml.safe_dump(value, sort_keys=False))
 
+    def write_all(self) -> None:
+        """Write the whole project."""
+        self.write("pipelines/adder.yaml", adder)
+        self.write("test_suites/models.yaml", models)
+        self.write_suite()
+        self.write_cases()
+        self.write_mock()
+
     def write_suite(self, **changed: Any) -> None:
         """Write ``suite.yaml`` with some fields changed."""
         self.write("test_suites/sums/suite.yaml", {**suite_head, **changed})
@@ -170,11 +178,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
     monkeypatch.chdir(tmp_path)  # the call cache lies in the working directory
     with dg.DagsterInstance.ephemeral() as instance:
         made = Project(tmp_path, instance)
-        made.write("pipelines/adder.yaml", adder)
-        made.write("test_suites/models.yaml", models)
-        made.write_suite()
-        made.write_cases()
-        made.write_mock()
+        made.write_all()
         yield made
 
 

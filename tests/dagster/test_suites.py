@@ -21,7 +21,7 @@ from tests.dagster.conftest import (
 )
 from tests.fakes.provider_server import Reply, anthropic_error, good_key, running
 
-layers = ["suite", "responses", "scores", "summary", "verdict", "leaderboard"]
+layers = ["suite", "responses", "scores", "comparison", "summary", "verdict", "leaderboard"]
 key = {layer: dg.AssetKey(["sums", layer]) for layer in layers}
 
 
@@ -32,6 +32,7 @@ def test_one_run_makes_every_layer_of_a_target(project: Project) -> None:
         ("suite", None),
         ("responses", "good"),
         ("scores", "good"),
+        ("comparison", "good"),
         ("summary", "good"),
         ("verdict", "good"),
         ("leaderboard", None),
