@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
+from scipy import special
 
 from pipex_core.stats.resampling import Ends, bca
 from pipex_core.stats.units import Floats, Numbers, floats
@@ -131,7 +131,7 @@ def spearman(first: Numbers, second: Numbers) -> float | None:
     if len(first) < _fewest:
         return None
     a, b = floats(first), floats(second)
-    return _correlation(stats.rankdata(a), stats.rankdata(b))
+    return _correlation(_ranks(a), _ranks(b))
 
 
 def partial_spearman(first: Numbers, second: Numbers, given: Numbers) -> float | None:
@@ -143,7 +143,7 @@ def partial_spearman(first: Numbers, second: Numbers, given: Numbers) -> float |
     """
     if len(first) < _fewest:
         return None
-    ranks = [stats.rankdata(floats(one)) for one in (first, second, given)]
+    ranks = [_ranks(floats(one)) for one in (first, second, given)]
     ab, ac, bc = (_correlation(ranks[i], ranks[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
     if ab is None:
         return None
@@ -281,3 +281,10 @@ def _correlation(first: Floats, second: Floats) -> float | None:
     if spread <= _tiny:
         return None
     return max(-1.0, min(1.0, float(a @ b) / spread))
+
+
+def _ranks(values: Floats) -> Floats:
+    """Ranks from 1; equal values share the mean of theirs (``scipy.stats.rankdata``, a large import)."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return floats((last - (counts - 1) / 2)[places])
