@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-heavy = "pandas nltk sklearn matplotlib anthropic google.genai dagster"
+heavy = "pandas nltk scipy.stats sklearn matplotlib sqlalchemy boto3 anthropic google.genai dagster"
 
 
 def test_an_evaluation_loads_no_heavy_library(tmp_path: Path) -> None:
