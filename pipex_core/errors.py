@@ -12,11 +12,12 @@ The tree, and what each error brings along:
       StoreError          a store failed or holds damaged data
       WorkerError         a call in a worker process gave no value
       BudgetExceeded      someone raises a limit
+      GenerationIncomplete  a model wrote fewer cases than were asked for
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Severity = Literal["error", "warning"]
 
@@ -307,6 +308,16 @@ class BudgetExceeded(PipexError):
     """A reservation does not fit in a budget; nothing was sent."""
 
     code = "budget_exceeded"
+
+
+class GenerationIncomplete(PipexError):
+    """A model wrote fewer cases than were asked for; ``kept`` is the proposal with those that it wrote."""
+
+    code = "generation_incomplete"
+
+    def __init__(self, message: str, *, kept: Any) -> None:  # noqa: ANN401 - what it is lies above this module
+        super().__init__(message)
+        self.kept = kept
 
 
 class Cancelled(PipexError):

@@ -12,7 +12,7 @@ from pipex_core.errors import ConfigError, Problem, SpecError
 from pipex_core.evals import suitediff
 from pipex_core.evals.consequences import MetricUse, Uses
 from pipex_core.evals.curate import sample, strata_of
-from pipex_core.evals.suite import Case, Suite
+from pipex_core.evals.suite import Case, Suite, suite_digest
 from pipex_core.evals.suitediff import SuiteDiff, diff_from_json
 from pipex_core.evals.suitepatch import apply_diff
 from pipex_core.evals.versions import check_frozen
@@ -76,7 +76,8 @@ def apply_diff_file(path: str | Path, to: str | Path | None = None) -> Applied:
 
     Args:
         path: Document of ``pipex suite diff``, or one that holds such a document under ``diff``.
-        to: The suite; None for the suite of the project that the diff names.
+        to: The suite; None for the suite of the project that the diff names. One that is not there is
+            made when the diff begins it.
 
     Raises:
         ConfigError: ``not_a_diff``, ``diff_conflict``, ``unknown_suite``.
@@ -88,12 +89,24 @@ def apply_diff_file(path: str | Path, to: str | Path | None = None) -> Applied:
         raise ConfigError(f"{path} is no suite diff: {exc}", code="not_a_diff") from exc
     inner = data.get("diff") if isinstance(data, Mapping) else None
     diff = diff_from_json(data if inner is None else inner)
-    place = suite_place(to or diff.start.id)
-    before = load_suite(place)
+    before, place = _before(to or diff.start.id, diff)
     after = apply_diff(before, diff)
     check_frozen(before, after)
     files = write_suite(after, place) if after != before else []
     return Applied(suite=after, diff=diff, files=tuple(files))
+
+
+def _before(word: str | Path, diff: SuiteDiff) -> tuple[Suite, Path]:
+    """The suite that a diff is for, and where it lies; one without cases when the diff begins it."""
+    try:
+        place = suite_place(word)
+    except ConfigError:
+        empty = Suite(id=diff.start.id, version=diff.start.version, cases=())
+        if suite_digest(empty) != diff.start.suite_digest or not diff.added:
+            raise
+        is_id = str(word) == diff.start.id
+        return empty, Path("test_suites") / word if is_id else Path(word)
+    return load_suite(place), place
 
 
 def sample_diff(

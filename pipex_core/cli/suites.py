@@ -31,6 +31,10 @@ TABLE: Mapping[str, tuple[str, str]] = {
     "diff": ("pipex_core.cli.suitediffs:diff", "Show what changed from one suite to another."),
     "apply": ("pipex_core.cli.suitediffs:apply", "Change a suite by a diff or a proposal."),
     "sample": ("pipex_core.cli.suitediffs:sample", "Choose cases, the same ones for the same seed."),
+    "from-logs": ("pipex_core.cli.sourcing:from_logs", "Propose cases from the logs of a program."),
+    "generate": ("pipex_core.cli.sourcing:generate", "Propose cases that a model writes."),
+    "dedup": ("pipex_core.cli.sourcing:dedup", "Find cases that ask the same."),
+    "cluster": ("pipex_core.cli.sourcing:cluster", "Group cases by what they ask."),
 }  # fmt: skip
 
 

@@ -67,7 +67,11 @@ class Clustered:
 
 
 def cluster_suite(
-    suite: Suite, k: int | None = None, *, seed: int = 0, embedded: Points | None = None
+    suite: Suite,
+    k: int | None = None,
+    *,
+    seed: int = 0,
+    embedded: Sequence[Sequence[float]] | None = None,
 ) -> Clustered:
     """The suite with a ``cluster_id`` in every case.
 
@@ -146,7 +150,15 @@ def _terms(vectors: TermVectors, inside: NDArray[np.bool_]) -> tuple[str, ...]:
     means = vectors.transposed_times(shares)
     lift = means[:, 0] - means[:, 1]
     order = sorted(np.flatnonzero(lift > 0).tolist(), key=lambda i: (-lift[i], vectors.terms[i]))
-    return tuple(vectors.terms[i] for i in order[:shown_terms])
+    chosen: list[str] = []
+    for term in (vectors.terms[i] for i in order):
+        # A pair and its words say one thing; the stronger of them is shown.
+        words = set(term.split())
+        if all(not (words <= set(one.split()) or words >= set(one.split())) for one in chosen):
+            chosen.append(term)
+        if len(chosen) == shown_terms:
+            break
+    return tuple(chosen)
 
 
 def _central(
