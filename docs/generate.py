@@ -22,7 +22,7 @@ sys.path.insert(0, str(root))  # a script of a folder does not see the packages 
 from pipex_core.app.settings import SETTINGS, WITHOUT_EFFECT  # noqa: E402 - after the path
 from pipex_core.app.wiring import metrics, shapes, step_types  # noqa: E402
 from pipex_core.metrics.contract import MetricInfo  # noqa: E402
-from pipex_core.spec.fields import step_fields  # noqa: E402
+from pipex_core.spec.fields import input_fields, part_fields, step_fields, workflow_fields  # noqa: E402
 from pipex_core.spec.model import FieldShape  # noqa: E402
 from tests.golden.commands import commands, help_of  # noqa: E402
 
@@ -148,6 +148,31 @@ def step_lines() -> Iterator[str]:
         names = f" Also called {', '.join(also)}." if also else ""
         yield from ("", f"## {name}", "", f"{sentence(shape.summary)}{names}", "")
         yield from field_table(shape.fields)
+        yield from map_tables(shape.fields, but=shared_maps)
+    yield from ("", "## Parts of a prompt", "")
+    yield from ("A plain text is a `static` part. The parts are joined with line breaks.",)
+    for kind, fields in part_fields.items():
+        own = {name: one for name, one in fields.items() if name != "type"}
+        yield from ("", f"### type: {kind}", "", *field_table(own))
+    yield from ("", "## Options in maps", "", "Fields that several step types share.")
+    yield from map_tables({**step_fields, **shared_maps}, but={})
+    yield from ("", "## Fields of the workflow", "", *field_table(workflow_fields))
+    yield from ("", "### An entry of `inputs`", "", *field_table(input_fields))
+    yield from map_tables(workflow_fields, but={})
+
+
+shared_maps = {name: shapes()["claude"].fields[name] for name in ("claude_options",)} | {
+    "token_budget": shapes()["gemini"].fields["token_budget"]
+}
+
+
+def map_tables(fields: Mapping[str, FieldShape], *, but: Mapping[str, FieldShape]) -> Iterator[str]:
+    """A table for each field that holds a map of known fields, or a list or map of such."""
+    for name, one in fields.items():
+        inner = one.fields or (one.item and one.item.fields) or (one.values and one.values.fields)
+        if inner and name not in but and not one.alias_of:
+            what = f"`{name}`" if one.fields else f"An entry of `{name}`"
+            yield from ("", f"### {what}", "", *field_table(inner))
 
 
 def field_table(fields: Mapping[str, FieldShape]) -> Iterator[str]:

@@ -67,6 +67,7 @@ class EvalReport:
                 types=("list",),
                 default=["json"],
                 item=FieldShape(types=("str",), choices=report_formats),
+                description="The files that are written.",
             ),
             "output_dir": FieldShape(
                 types=("str",), description="Folder below the output directory."

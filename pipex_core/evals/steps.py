@@ -194,7 +194,7 @@ class EvalLoadSuite:
             ),
             "filters": FieldShape(types=("map",), description="Field to value or list of values."),
             "sample_size": FieldShape(types=("int",), low=1, description="Of a seeded sample."),
-            "seed": FieldShape(types=("int",), default=0),
+            "seed": FieldShape(types=("int",), default=0, description="Of the sample."),
         },
     )
 
@@ -241,26 +241,43 @@ class EvalBatch:
             "pipeline": FieldShape(
                 kind="template", types=("map",), description="Target: `path`, `output_step`."
             ),
-            "target": _map_or_text,
+            "target": FieldShape(
+                types=("str", "map"), description="A target, or the path of its file."
+            ),
             "predictions": FieldShape(
                 types=("str", "list"), description="Recorded answers in place of a target."
             ),
-            "metrics": FieldShape(types=("list",)),
-            "repeats": FieldShape(types=("int",), low=1, high=100),
-            "seed": FieldShape(types=("int",)),
-            "max_concurrent": FieldShape(types=("int",), low=1, default=default_concurrency),
+            "metrics": FieldShape(
+                types=("list",),
+                description="Names, or maps of `type`, `threshold` and `opts`; else the suite's.",
+            ),
+            "repeats": FieldShape(types=("int",), low=1, high=100, description="Answers per case."),
+            "seed": FieldShape(
+                types=("int",), description="Handed to the model where it takes one."
+            ),
+            "max_concurrent": FieldShape(
+                types=("int",), low=1, default=default_concurrency, description="Cases in flight."
+            ),
             "max_concurrency": FieldShape(alias_of="max_concurrent"),
-            "parallel": FieldShape(types=("bool",), default=True),
+            "parallel": FieldShape(
+                types=("bool",), default=True, description="False: one case after another."
+            ),
             "batch_size": FieldShape(types=("int",), low=1, description="Accepted, no effect."),
             "checkpoint_interval": FieldShape(
                 types=("int",), low=1, description="Accepted; every finished case is kept."
             ),
-            "gate": FieldShape(kind="plain", types=("str", "map")),
+            "gate": FieldShape(
+                kind="plain", types=("str", "map"), description="A gate, or the path of its file."
+            ),
             "save_results": FieldShape(
                 types=("str",),
                 description="`x.json`, `x.jsonl` (score rows), or a folder for the tables.",
             ),
-            "fail_on_threshold": FieldShape(types=("bool",), default=False),
+            "fail_on_threshold": FieldShape(
+                types=("bool",),
+                default=False,
+                description="A missed threshold fails the step: `gate_failed`.",
+            ),
         },
     )
 

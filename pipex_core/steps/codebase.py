@@ -21,6 +21,7 @@ from pipex_core.llm.globs import matches
 from pipex_core.ports import Commands, FileEntry, Workspace
 from pipex_core.registry import nearest
 from pipex_core.spec.model import Effect, FieldShape, Finding, StepShape, StepSpec
+from pipex_core.spec.option_fields import words
 from pipex_core.spec.shape import got
 from pipex_core.steps.contract import Outcome, StepContext
 from pipex_core.steps.gitstatus import git_status
@@ -289,6 +290,7 @@ _queries: Final[Mapping[str, _Query]] = {
     "get_dependencies": _Query(answer=_get_dependencies),
     "get_git_status": _Query(answer=_get_git_status),
 }
+_described: Final = f"Name to one query each: {words(_queries)}."
 
 
 def _told(given: Json) -> Sequence[tuple[str, Json, str]] | None:
@@ -381,9 +383,7 @@ class CodebaseQuery:
         type="codebase_query",
         summary="Ask what the files of the workspace show of a code base.",
         fields={
-            "queries": FieldShape(
-                types=("map",), required=True, description="Name to one query each."
-            ),
+            "queries": FieldShape(types=("map",), required=True, description=_described),
             "codebase_context": FieldShape(kind="plain", ignored=True),
         },
         effects=lambda _: [Effect(kind="workspace")],

@@ -13,12 +13,12 @@ from pipex_core.expressions.transform import transform
 from pipex_core.expressions.values import to_text, truth
 from pipex_core.jsonvalue import Json, compact, type_name
 from pipex_core.spec.model import Effect, FieldShape, Finding, StepShape, StepSpec
+from pipex_core.spec.option_fields import flag, integer, number, text
 from pipex_core.steps.blocks import BlockResult, Inside, Record, Written, error_of, value_of
 from pipex_core.steps.contract import ChildResult, ChildRun, Outcome, StepContext
 
 _step_name: Final = re.compile(r"[\w.-]+")  # may be none that the expression language could read
-_text: Final = FieldShape(types=("str",))
-_flag: Final = FieldShape(kind="plain", types=("bool",))
+_plain: Final = text(kind="plain")
 
 
 class Echo:
@@ -28,9 +28,9 @@ class Echo:
         type="echo",
         summary="Give a value.",
         fields={
-            "value": FieldShape(),
-            "fail": FieldShape(types=("bool",)),
-            "error_message": _text,
+            "value": FieldShape(description="What the step gives."),
+            "fail": flag(description="Fail on purpose."),
+            "error_message": text(description="What the failure says."),
         },
     )
 
@@ -77,19 +77,19 @@ class SetVariable:
         type="set_variable",
         summary="Write variables.",
         fields={
-            "variables": FieldShape(types=("map",)),
-            "variable": FieldShape(kind="plain", types=("str",)),
-            "value": FieldShape(),
-            "scope": FieldShape(
+            "variables": FieldShape(
+                types=("map",), description="Name to value; each sees those before it."
+            ),
+            "variable": text(kind="plain", description="Name of a single one, beside `value`."),
+            "value": FieldShape(description="Value of `variable`."),
+            "scope": text(
                 kind="plain",
-                types=("str",),
                 default="global",
                 choices=("global", "session", "loop"),
                 description="Whether they live for the run, across runs, or for one iteration.",
             ),
-            "session_name": FieldShape(
+            "session_name": text(
                 kind="plain",
-                types=("str",),
                 description="Session that keeps them across runs; the workflow's name without it.",
             ),
         },
@@ -132,8 +132,13 @@ class Switch:
                 required=True,
                 description="Its text picks the case; without braces it is an expression.",
             ),
-            "cases": FieldShape(kind="cases", types=("map",), required=True),
-            "default": FieldShape(kind="steps", types=("list",)),
+            "cases": FieldShape(
+                kind="cases",
+                types=("map",),
+                required=True,
+                description="Text to the steps that it chooses.",
+            ),
+            "default": FieldShape(kind="steps", types=("list",), description="When no case fits."),
         },
     )
 
@@ -181,7 +186,7 @@ class Checkpoint:
     shape = StepShape(
         type="checkpoint",
         summary="Save a checkpoint now.",
-        fields={"label": FieldShape(types=("str",), description="Keeps this checkpoint for good.")},
+        fields={"label": text(description="Keeps this checkpoint for good.")},
         boundary=True,
     )
 
@@ -198,13 +203,24 @@ class DataTransform:
         type="data_transform",
         summary="Filter, map, aggregate, join, group and sort data.",
         fields={
-            "input_source": FieldShape(kind="source", required=True),
-            "operations": FieldShape(kind="operations", types=("list",), required=True),
-            "output_field": FieldShape(kind="plain", types=("str",)),
-            "output_format": FieldShape(
-                kind="plain", types=("str",), choices=("json", "string", "count")
+            "input_source": FieldShape(
+                kind="source",
+                required=True,
+                description="The data: a value, a name, an expression or a template.",
             ),
-            "lazy": FieldShape(kind="plain", types=("bool",), ignored=True),
+            "operations": FieldShape(
+                kind="operations",
+                types=("list",),
+                required=True,
+                description="What is done with it, in order; see the language.",
+            ),
+            "output_field": text(kind="plain", description="A further name of the result."),
+            "output_format": text(
+                kind="plain",
+                choices=("json", "string", "count"),
+                description="The result itself, its JSON as text, or the number of its items.",
+            ),
+            "lazy": flag(kind="plain", ignored=True),
         },
         aliases=lambda step: [name] if (name := step.get("output_field")) else [],
     )
@@ -262,24 +278,22 @@ def _check_outputs(wanted: Json) -> Iterable[Finding]:
 
 
 _child_config: Final[Mapping[str, FieldShape]] = {
-    "inherit_context": _flag,
-    "max_depth": FieldShape(kind="plain", types=("int",), low=1),
-    "max_total_steps": FieldShape(kind="plain", types=("int",), low=1),
-    "timeout_seconds": FieldShape(kind="plain", types=("num",), above=0),
-    "workspace_dir": FieldShape(kind="plain", types=("str",)),
-    "memory_limit_mb": FieldShape(kind="plain", types=("num",), ignored=True),
-    "continue_on_error": _flag,
-    "max_retries": FieldShape(kind="plain", types=("int",), low=0),
+    "inherit_context": flag(kind="plain", description="Hand on inputs and constants."),
+    "max_depth": integer(1, kind="plain", description="Levels of pipelines from the root on."),
+    "max_total_steps": integer(1, kind="plain", description="Steps executed below; else 1000."),
+    "timeout_seconds": number(kind="plain", above=0, description="Of the child; else 300."),
+    "workspace_dir": text(kind="plain", description="Folder of the workspace that is the child's."),
+    "memory_limit_mb": number(kind="plain", ignored=True),
+    "continue_on_error": flag(kind="plain", description="The same as `on_failure: continue`."),
+    "max_retries": integer(0, kind="plain", description="The same as `retry.max_retries`."),
     **dict.fromkeys(
-        ("inherit_providers", "inherit_functions", "enable_tracing", "checkpoint_enabled"), _flag
+        ("inherit_providers", "inherit_functions", "enable_tracing", "checkpoint_enabled"),
+        flag(kind="plain", description="Accepted, no effect."),
     ),
 }
-
-
-_path: Final = FieldShape(kind="plain", types=("str",))
 _named_output: Final[Mapping[str, FieldShape]] = {
-    "path": FieldShape(kind="plain", types=("str",), required=True),
-    "as": _path,
+    "path": text(kind="plain", required=True, description="From a step of the child on."),
+    "as": text(kind="plain", description="Its name; the last word of the path without it."),
 }
 
 
@@ -290,20 +304,29 @@ class NestedPipeline:
         type="pipeline",
         summary="Run another pipeline.",
         fields={
-            "pipeline_file": FieldShape(kind="pipeline_file", types=("str",)),
-            "pipeline": FieldShape(kind="pipeline", types=("map",)),
+            "pipeline_file": FieldShape(
+                kind="pipeline_file",
+                types=("str",),
+                description="Path from the file that names it. Either this or `pipeline`.",
+            ),
+            "pipeline": FieldShape(kind="pipeline", types=("map",), description="Written here."),
             "pipeline_ref": FieldShape(
                 kind="plain", unsupported="use `pipeline_file`, or `pipeline` for an inline one"
             ),
-            "inputs": FieldShape(types=("map",)),
+            "inputs": FieldShape(types=("map",), description="All that the child sees."),
             "outputs": FieldShape(
                 kind="plain",
                 types=("list", "map"),
                 item=FieldShape(kind="plain", types=("str", "map"), fields=_named_output),
-                values=_path,
+                values=_plain,
                 description="Paths into the child's steps, each with the name of what it gives.",
             ),
-            "config": FieldShape(kind="plain", types=("map",), fields=_child_config),
+            "config": FieldShape(
+                kind="plain",
+                types=("map",),
+                fields=_child_config,
+                description="Limits and options of the child.",
+            ),
         },
         check=_check_child,
     )

@@ -182,20 +182,45 @@ class ClaudeExtract:
         family="claude",
         preset="analysis",
         fields={
-            "prompt": FieldShape(kind="prompt", types=("str", "list"), required=True),
+            "prompt": FieldShape(
+                kind="prompt",
+                types=("str", "list"),
+                required=True,
+                description="A text, or a list of parts.",
+            ),
             "claude_options": claude_options,
-            "preset": text(kind="plain", choices=presets),
-            "schema": FieldShape(kind="plain"),
+            "preset": text(
+                kind="plain", choices=presets, description="Options that fill what is not set."
+            ),
+            "schema": FieldShape(
+                kind="plain", description="JSON Schema of the value, as `output_schema`."
+            ),
             "extraction_config": FieldShape(
                 kind="plain",
                 types=("map",),
                 fields={
-                    "format": text(kind="plain", default="text", choices=formats),
-                    "post_processing": texts(kind="plain"),
-                    "max_summary_length": integer(1, kind="plain", default=default_summary),
-                    "include_metadata": flag(kind="plain"),
+                    "format": text(
+                        kind="plain",
+                        default="text",
+                        choices=formats,
+                        description="What `data` and `text` hold.",
+                    ),
+                    "post_processing": texts(
+                        kind="plain",
+                        description="Lists to take out of the text, changes to it, or `validate`.",
+                    ),
+                    "max_summary_length": integer(
+                        1,
+                        kind="plain",
+                        default=default_summary,
+                        description="Characters of a summary.",
+                    ),
+                    "include_metadata": flag(
+                        kind="plain", description="Put its size and what was done into `metadata`."
+                    ),
                     "use_content_extractor": ignored(),
                 },
+                description="What becomes of the reply.",
             ),
         },
         check=lambda step: (*_check_schema(step), *_check_processors(step)),

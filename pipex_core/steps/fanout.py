@@ -30,7 +30,9 @@ _task: Final = "task"  # marks the fields of a task; no file can say it, because
 _of_all_tasks: Final = ("retry", "repair", "cache", "streaming", "templates", "preset", "pin_model")
 _of_one_task: Final = ("condition", "output_to_file", "output_schema", "timeout_seconds")
 
-_prompt: Final = FieldShape(kind="prompt", types=("str", "list"))
+_prompt: Final = FieldShape(
+    kind="prompt", types=("str", "list"), description="A text, or a list of parts."
+)
 _tasks: Final = FieldShape(
     kind="plain",
     types=("list",),
@@ -38,15 +40,23 @@ _tasks: Final = FieldShape(
     item=FieldShape(
         types=("map",),
         fields={
-            "id": FieldShape(kind="plain", types=("str", "int")),
+            "id": FieldShape(
+                kind="plain",
+                types=("str", "int"),
+                description="Name of the task; `task_0`, `task_1`, ... without it.",
+            ),
             "task_id": FieldShape(kind="plain", alias_of="id"),
             "prompt": _prompt,
             "file": text(description="File whose text goes behind the prompt."),
             "claude_options": claude_options,
-            "condition": FieldShape(kind="condition"),
-            "output_to_file": text(),
-            "output_schema": FieldShape(kind="schema", types=("map",)),
-            "timeout_seconds": number(kind="plain", above=0),
+            "condition": FieldShape(kind="condition", description="False skips the task."),
+            "output_to_file": text(description="File under the output directory."),
+            "output_schema": FieldShape(
+                kind="schema", types=("map",), description="JSON Schema of the task's value."
+            ),
+            "timeout_seconds": number(
+                kind="plain", above=0, description="Of the whole task, retries included."
+            ),
         },
     ),
 )
@@ -58,7 +68,7 @@ _fail_on: Final = text(
 )
 _shared: Final[Mapping[str, FieldShape]] = {
     "claude_options": claude_options,
-    "preset": text(kind="plain", choices=presets),
+    "preset": text(kind="plain", choices=presets, description="Options that fill what is not set."),
     "fail_on": _fail_on,
 }
 
@@ -74,7 +84,13 @@ class ParallelClaude:
         fields={
             **_shared,
             "parallel_tasks": replace(_tasks, required=True),
-            "max_parallel": integer(1, most_parallel, kind="plain", default=default_parallel),
+            "max_parallel": integer(
+                1,
+                most_parallel,
+                kind="plain",
+                default=default_parallel,
+                description="Tasks in flight.",
+            ),
         },
         effects=lambda step: _effects(step, "parallel_tasks"),
         check=lambda step: _findings(step, "parallel_tasks"),
@@ -111,11 +127,23 @@ class ClaudeBatch:
                 types=("map",),
                 fields={
                     "max_parallel": integer(
-                        1, most_parallel, kind="plain", default=default_batch_parallel
+                        1,
+                        most_parallel,
+                        kind="plain",
+                        default=default_batch_parallel,
+                        description="Tasks in flight.",
                     ),
-                    "timeout_per_task": integer(1, kind="plain", default=default_task_ms),
-                    "consolidate_results": FieldShape(kind="plain", types=("bool",), default=True),
+                    "timeout_per_task": integer(
+                        1, kind="plain", default=default_task_ms, description="Milliseconds."
+                    ),
+                    "consolidate_results": FieldShape(
+                        kind="plain",
+                        types=("bool",),
+                        default=True,
+                        description="Whether `text` holds the answers of all tasks.",
+                    ),
                 },
+                description="How the tasks are run.",
             ),
         },
         effects=lambda step: _effects(step, "tasks"),

@@ -13,7 +13,7 @@ from pipex_core.llm.globs import matches
 from pipex_core.ports import Workspace
 from pipex_core.registry import nearest
 from pipex_core.spec.model import Effect, FieldShape, Finding, StepShape, StepSpec
-from pipex_core.spec.option_fields import flag, integer, text
+from pipex_core.spec.option_fields import flag, integer, text, words
 from pipex_core.steps.contract import Outcome, StepContext
 from pipex_core.steps.formats import conversions, most_bytes, readers
 from pipex_core.steps.prompts import indented
@@ -67,14 +67,14 @@ def _check(step: StepSpec) -> Iterable[Finding]:
 _validated: Final = FieldShape(
     types=("str", "map"),
     fields={
-        "path": text(required=True),
-        "must_exist": flag(default=True),
-        "must_be_file": flag(),
-        "must_be_dir": flag(),
-        "min_size": integer(0),
-        "max_size": integer(0),
-        "must_be_readable": flag(),
-        "must_be_writable": flag(),
+        "path": text(required=True, description="The file."),
+        "must_exist": flag(default=True, description="It is there."),
+        "must_be_file": flag(description="It is a file."),
+        "must_be_dir": flag(description="It is a folder."),
+        "min_size": integer(0, description="Bytes."),
+        "max_size": integer(0, description="Bytes."),
+        "must_be_readable": flag(description="It can be read."),
+        "must_be_writable": flag(description="It can be written."),
     },
 )
 
@@ -91,19 +91,41 @@ class FileOps:
                 required=True,
                 choices=tuple(_needed),
                 choices_of={"stream_copy": "copy"},
+                description="What is done.",
             ),
-            "source": FieldShape(types=("str", "list")),
+            "source": FieldShape(
+                types=("str", "list"),
+                description="File, glob or list: what is copied, moved, converted or processed.",
+            ),
             "destination": text(description="A slash at the end means a folder."),
-            "path": text(),
-            "files": FieldShape(types=("list", "str"), item=_validated),
-            "content": FieldShape(),
-            "format": text(kind="plain"),
-            "pattern": text(),
-            "replacement": text(),
-            "regex": flag(kind="plain"),
-            "recursive": flag(kind="plain"),
-            "missing_ok": flag(kind="plain"),
-            "processor": text(kind="plain", choices=processors),
+            "path": text(description="What is written, read, listed or deleted."),
+            "files": FieldShape(
+                types=("list", "str"),
+                item=_validated,
+                description="What is deleted, or checked: paths, or maps of what must hold.",
+            ),
+            "content": FieldShape(description="What is written; other than text as JSON."),
+            "format": text(
+                kind="plain",
+                description=f"Of `read`: {words(read_formats)}. Of `convert`: {words(conversions)}.",
+            ),
+            "pattern": text(
+                description="Of `list`: a glob. Of `replace`: what is replaced, literally."
+            ),
+            "replacement": text(description="Of `replace`: what stands there instead."),
+            "regex": flag(
+                kind="plain",
+                description="Of `list`: the pattern is a regular expression over names.",
+            ),
+            "recursive": flag(kind="plain", description="Of `list`: folders in folders as well."),
+            "missing_ok": flag(
+                kind="plain", description="Of `delete`: a missing file is no failure."
+            ),
+            "processor": text(
+                kind="plain",
+                choices=processors,
+                description="Of `stream_process`: what is done with each line.",
+            ),
         },
         effects=_effects,
         check=_check,

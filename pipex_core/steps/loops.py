@@ -13,6 +13,7 @@ from pipex_core.expressions.evaluate import evaluate
 from pipex_core.expressions.values import truth
 from pipex_core.jsonvalue import Json, type_name
 from pipex_core.spec.model import FieldShape, Finding, StepShape, StepSpec
+from pipex_core.spec.option_fields import flag, integer, text
 from pipex_core.steps.blocks import (
     BlockResult,
     Inside,
@@ -28,8 +29,10 @@ most_rounds: Final = 1_000
 default_rounds: Final = 100
 default_parallel: Final = 5
 
-_body: Final = FieldShape(kind="steps", types=("list",), required=True)
-_flag: Final = FieldShape(kind="plain", types=("bool",))
+_body: Final = FieldShape(
+    kind="steps", types=("list",), required=True, description="What is done each time."
+)
+_breaks: Final = FieldShape(kind="condition", sees="body", description="True ends the loop.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,17 +144,25 @@ class ForLoop:
                 description="The items: a list, an expression or a template.",
             ),
             "items": FieldShape(kind="plain", alias_of="data_source"),
-            "iterator": FieldShape(kind="plain", types=("str",), default="item"),
-            "parallel": _flag,
-            "max_parallel": FieldShape(
-                kind="plain", types=("int",), low=1, high=64, default=default_parallel
+            "iterator": text(kind="plain", default="item", description="Name of the item."),
+            "parallel": flag(kind="plain", description="Iterations run at the same time."),
+            "max_parallel": integer(
+                1, 64, kind="plain", default=default_parallel, description="Iterations in flight."
             ),
-            "break_on_error": FieldShape(kind="plain", types=("bool",), default=True),
-            "continue_condition": FieldShape(kind="condition", sees="iteration"),
-            "break_condition": FieldShape(kind="condition", sees="body"),
+            "break_on_error": flag(
+                kind="plain", default=True, description="End after a failed one."
+            ),
+            "continue_condition": FieldShape(
+                kind="condition", sees="iteration", description="True skips the item."
+            ),
+            "break_condition": _breaks,
             "batch_size": FieldShape(kind="plain", ignored=True),
-            "max_items": FieldShape(
-                kind="plain", types=("int",), low=1, high=most_items, default=most_items
+            "max_items": integer(
+                1,
+                most_items,
+                kind="plain",
+                default=most_items,
+                description="More items are an error.",
             ),
         },
         check=_serial_only,
@@ -304,12 +315,19 @@ class WhileLoop:
                 sees="body",
                 description="Asked before each iteration; false ends the loop.",
             ),
-            "max_iterations": FieldShape(
-                kind="plain", types=("int",), low=1, high=most_rounds, default=default_rounds
+            "max_iterations": integer(
+                1,
+                most_rounds,
+                kind="plain",
+                default=default_rounds,
+                description="The loop ends here.",
             ),
-            "break_condition": FieldShape(kind="condition", sees="body"),
-            "on_max_iterations": FieldShape(
-                kind="plain", types=("str",), default="warn", choices=("warn", "fail")
+            "break_condition": _breaks,
+            "on_max_iterations": text(
+                kind="plain",
+                default="warn",
+                choices=("warn", "fail"),
+                description="What the end by number is.",
             ),
         },
     )

@@ -43,7 +43,9 @@ fallback_actions: Final = (
     *("simplified_prompt", "emergency_response", "mock_response"),
 )
 
-_prompt: Final = FieldShape(kind="prompt", types=("str", "list"), required=True)
+_prompt: Final = FieldShape(
+    kind="prompt", types=("str", "list"), required=True, description="A text, or a list of parts."
+)
 
 
 class Claude:
@@ -72,8 +74,12 @@ class ClaudeSmart:
         fields={
             "prompt": _prompt,
             "claude_options": claude_options,
-            "preset": text(kind="plain", choices=presets),
-            "environment_aware": flag(kind="plain"),
+            "preset": text(
+                kind="plain", choices=presets, description="Options that fill what is not set."
+            ),
+            "environment_aware": flag(
+                kind="plain", description="Without `preset`, choose it by `environment.mode`."
+            ),
         },
     )
 
@@ -103,20 +109,38 @@ class ClaudeSession:
                 types=("map",),
                 required=True,
                 fields={
-                    "session_name": text(required=True),
+                    "session_name": text(
+                        required=True,
+                        description="Name of the conversation; `session_id` means the same.",
+                    ),
                     "session_id": text(alias_of="session_name"),
-                    "persist": flag(kind="plain", default=True),
-                    "continue_on_restart": flag(kind="plain", default=True),
-                    "max_turns": integer(1, kind="plain", default=default_exchanges),
+                    "persist": flag(
+                        kind="plain", default=True, description="Keep it for later runs."
+                    ),
+                    "continue_on_restart": flag(
+                        kind="plain",
+                        default=True,
+                        description="Later runs go on with it; false starts empty in each run.",
+                    ),
+                    "max_turns": integer(
+                        1,
+                        kind="plain",
+                        default=default_exchanges,
+                        description="Exchanges; one more is `session_limit`.",
+                    ),
                     "max_session_turns": FieldShape(kind="plain", alias_of="max_turns"),
                     "checkpoint_frequency": integer(
-                        1, kind="plain", default=1, description="Each exchange is durable anyway."
+                        1,
+                        kind="plain",
+                        default=1,
+                        description="Each exchange is durable anyway.",
                     ),
                     "checkpoint_interval": FieldShape(
                         kind="plain", alias_of="checkpoint_frequency"
                     ),
-                    "description": text(kind="plain"),
+                    "description": text(kind="plain", description="What it is about; no effect."),
                 },
+                description="Which conversation it is.",
             ),
         },
         effects=_session_effects,
@@ -232,10 +256,12 @@ async def _simplified(ctx: StepContext, asked: Asked) -> Outcome | None:
 
 _gemini_fields: Final = {
     "prompt": _prompt,
-    "model": text(),
+    "model": text(description="A model, or a group of models."),
     "token_budget": token_budget,
-    "functions": texts(kind="function_names"),
-    "timeout_ms": integer(1),
+    "functions": texts(
+        kind="function_names", description="Names of `gemini_functions` that the model may call."
+    ),
+    "timeout_ms": integer(1, description="Of one call."),
 }
 
 
@@ -265,7 +291,12 @@ class GeminiInstructor:
         fields={
             **_gemini_fields,
             "schema": FieldShape(kind="schema", alias_of="output_schema"),
-            "validation_mode": text(kind="plain", default="strict", choices=("strict", "loose")),
+            "validation_mode": text(
+                kind="plain",
+                default="strict",
+                choices=("strict", "loose"),
+                description="`loose` drops unknown properties and converts text first.",
+            ),
             "repair": integer(0, 5, default=1, description="Extra calls to mend a wrong value."),
         },
     )
