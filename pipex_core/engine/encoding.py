@@ -1,8 +1,9 @@
 """Records and states as canonical JSON, put together from what was encoded before."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from json.encoder import encode_basestring
+from typing import cast
 
 from pipex_core.jsonvalue import Json, canonical_bytes
 
@@ -18,6 +19,8 @@ def encoded(value: Json) -> bytes:
         return encode_basestring(value).encode("utf-8", "surrogatepass")
     if kind is int:
         return b"%d" % value
+    if kind is Encoded:
+        return cast("bytes", value)
     return b"null" if value is None else canonical_bytes(value)
 
 
@@ -48,10 +51,19 @@ def halves_of(record: Mapping[str, Json], name: str) -> tuple[bytes, bytes]:
         record: Without ``name``; with names on both sides of it.
         name: What is missing.
     """
-    before: list[bytes] = []
-    behind: list[bytes] = []
-    for key in sorted(record):
-        value = record[key]
-        text = _key(key) + (value if isinstance(value, Encoded) else encoded(value))
-        (before if key < name else behind).append(text)
-    return b"{" + b",".join(before) + b",", b"," + b",".join(behind) + b"}"
+    before, behind = _layout(tuple(record), name)
+    return (
+        b"{%b," % b",".join([key + encoded(record[field]) for field, key in before]),
+        b",%b}" % b",".join([key + encoded(record[field]) for field, key in behind]),
+    )
+
+
+Keys = Sequence[tuple[str, bytes]]
+
+
+@lru_cache(maxsize=256)
+def _layout(names: Sequence[str], middle: str) -> tuple[Keys, Keys]:
+    """Names with their encoded keys on both sides of one: records of a kind have the same ones."""
+    ordered = [(name, _key(name)) for name in sorted(names)]
+    before = [(name, key) for name, key in ordered if name < middle]
+    return before, ordered[len(before) :]

@@ -3,12 +3,11 @@
 from dataclasses import replace
 
 from pipex_core.engine.blocks import Below
-from pipex_core.engine.encoding import Encoded
 from pipex_core.engine.execution import Execution
 from pipex_core.engine.records import StepRecord, error_json
 from pipex_core.engine.recovery import Action, SkipStep, strategy_of
 from pipex_core.errors import ErrorRecord, StepError
-from pipex_core.jsonvalue import Json, canonical_bytes, check_schema
+from pipex_core.jsonvalue import Json, check_schema
 from pipex_core.spec.model import StepSpec
 from pipex_core.steps.blocks import with_sessions
 from pipex_core.steps.contract import Outcome
@@ -91,14 +90,13 @@ async def journalled(
     if execution.transaction is not None:
         for said in execution.transaction.said():
             journal.append_soon(said)
-    encoded = Encoded(canonical_bytes(record.stored()))
     end: dict[str, Json] = {
         "t": "unit_end",
         "unit": unit,
         "attempt": attempt,
         "status": record.status,
         "error": error_json(record.error),
-        **await journal.encoded_field("result", encoded),
+        **await journal.encoded_field("result", record.encode()),
     }
     if record.status == "failed" and not record.ends_run:
         end["final"] = True
@@ -109,7 +107,7 @@ async def journalled(
     else:
         await journal.append(end)
     faults.hit("engine.after_unit_end")
-    return replace(record, encoded=encoded)
+    return record
 
 
 def check_output(step: StepSpec, outcome: Outcome) -> None:

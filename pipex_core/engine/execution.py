@@ -254,7 +254,8 @@ class Execution:
 
     def unit(self, path: str) -> Unit:
         """What the journal knows of a step now; an empty one when nothing."""
-        return self.journal.state.unit(self.unit_prefix + path).copy()
+        known = self.journal.state.units.get(self.unit_prefix + path)
+        return Unit() if known is None else known.copy()
 
     def warn(self, code: str, message: str, *, step: str | None) -> None:
         """Add a warning of a step to the run, and to its journal for a process that goes on."""

@@ -107,7 +107,7 @@ class _Run:
             record = await self._judged()
         except PipexError as exc:
             record = self._failed(exc, self._gathered())
-        record = replace(record, duration_ms=self._elapsed_ms())
+        record = record.lasting(self._elapsed_ms())
         try:
             record = await self._journalled(record)
         except (TypeError, ValueError, RecursionError) as exc:

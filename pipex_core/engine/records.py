@@ -6,12 +6,13 @@ what later steps need (variables written, names given).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, cast
 
 from pipex_core.engine.artifacts import Keep, forgotten, large_bytes, shown_record, shown_values
+from pipex_core.engine.encoding import Encoded
 from pipex_core.errors import ErrorRecord
-from pipex_core.jsonvalue import Json
+from pipex_core.jsonvalue import Json, canonical_bytes
 from pipex_core.llm.session import Said
 from pipex_core.steps.blocks import Signal, Written
 from pipex_core.steps.contract import Tokens
@@ -86,7 +87,7 @@ class StepRecord:
     retry_after_s: float | None = None
     decision: Mapping[str, Json] = field(default_factory=dict)
     causes: Sequence[Mapping[str, Json]] = field(default=(), compare=False)
-    encoded: bytes | None = field(default=None, compare=False, repr=False)
+    encoded: Encoded | None = field(default=None, init=False, compare=False, repr=False)
 
     @property
     def success(self) -> bool:
@@ -161,6 +162,22 @@ class StepRecord:
             "causes": [dict(cause) for cause in self.causes],
         }
         return {key: value for key, value in whole.items() if key in _always or value}
+
+    def lasting(self, duration_ms: int) -> "StepRecord":
+        """The record with this duration; the same one when it has it, as most fast steps do."""
+        if self.duration_ms == duration_ms:
+            return self
+        return replace(self, duration_ms=duration_ms)
+
+    def encode(self) -> Encoded:
+        """Canonical JSON of the stored form; made once, as several things keep it.
+
+        Raises:
+            TypeError: Something in it is no JSON value; likewise ``ValueError``, ``RecursionError``.
+        """
+        if self.encoded is None:
+            object.__setattr__(self, "encoded", Encoded(canonical_bytes(self.stored())))
+        return cast("Encoded", self.encoded)
 
     @classmethod
     def from_stored(cls, stored: Mapping[str, Json]) -> "StepRecord":
