@@ -7,15 +7,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipex_core.app.evaluations import Desk
-from pipex_core.app.reports import findings_of, rendered
+from pipex_core.app.reporting import findings_for, rendered
 from pipex_core.engine.services import Services
-from pipex_core.errors import StoreError
 from pipex_core.evals.callrows import calls_table
 from pipex_core.evals.job import EvalJob
-from pipex_core.evals.judged import Judged
 from pipex_core.evals.judgement import Judgement, comparison_table
 from pipex_core.evals.manifest import Circumstances
-from pipex_core.evals.runner import EvalRun, publish_run
+from pipex_core.evals.runner import EvalRun, place_of_job, publish_run
 from pipex_core.evals.verdict import sentence
 from pipex_dagster.evaluation import At, Rows, answers_scope, journal_of, judges_scope
 from pipex_dagster.resources import root_of
@@ -84,14 +82,9 @@ class Report:
 
 def write_report(run: EvalRun, desk: Desk) -> Report:
     """The report of a published run, written beside the results."""
-    against = run.job.baseline
-    known = {place.run_id: place for place in desk.archive.places(suite=run.job.suite.id)}
-    before = known.get(against.arm.run_id) if isinstance(against, Judged) else None
-    try:
-        found = findings_of(run, desk.archive, baseline=before)
-    except StoreError:
-        # The champion was judged by its own tables; of its damaged run only the old answers are missing.
-        found = findings_of(run, desk.archive)
+    found = findings_for(
+        desk.archive, place_of_job(run.job), settings=desk.settings, results=desk.results
+    )
     text = rendered(found, "markdown")
     folder = Path(desk.results) / "reports"
     folder.mkdir(parents=True, exist_ok=True)

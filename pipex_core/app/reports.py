@@ -1,22 +1,11 @@
-"""Runs for people: the block on the console, report files, and the leaderboard of a suite."""
+"""Runs for people: the block on the console and the leaderboard of a suite."""
 
-import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from pipex_core.evals.archive import Archive, Stored, flip_texts
-from pipex_core.evals.csvtable import report_csv
-from pipex_core.evals.findings import Findings, result_document
-from pipex_core.evals.github import annotations, step_summary, summary_limit_bytes
-from pipex_core.evals.html import report_html
-from pipex_core.evals.judged import Judged
-from pipex_core.evals.junit import report_junit
-from pipex_core.evals.publication import Place
-from pipex_core.evals.regressions import regressions
+from pipex_core.evals.archive import Stored
 from pipex_core.evals.rendering import (
     Align,
     Grid,
@@ -24,29 +13,15 @@ from pipex_core.evals.rendering import (
     number,
     percent,
     plain,
-    report_markdown,
-    report_text,
     text_table,
 )
-from pipex_core.evals.report import verdict_report
-from pipex_core.evals.runner import EvalRun, place_of_job
+from pipex_core.evals.runner import EvalRun
 from pipex_core.evals.summary import MetricSummary, Summary
 from pipex_core.evals.verdict import sentence, uncertified
-
-if TYPE_CHECKING:
-    from pipex_core.app.evaluations import Desk
 
 no_model = "none"
 most_troubles = 5
 most_text = 200
-suffixes = {
-    "markdown": "md",
-    "json": "json",
-    "html": "html",
-    "junit": "xml",
-    "csv": "csv",
-    "github": "github.md",
-}
 
 
 def run_block(found: EvalRun) -> str:
@@ -137,110 +112,6 @@ def leaderboard_grid(runs: Iterable[Stored], *, metric: str, champion: str | Non
     )
 
 
-def findings_of(
-    found: EvalRun, archive: Archive, *, baseline: Place | None = None, command: str = ""
-) -> Findings:
-    """Everything a report says of a fresh run, with the flips against its baseline."""
-    flipped = []
-    if baseline is not None:
-        before = archive.load(baseline)
-        now = archive.load(place_of_job(found.job))
-        flipped = flip_texts(before, now, _main_metric(found.summary))
-    against = found.job.baseline
-    fallen = regressions(against.arm, found.judgement.arm) if isinstance(against, Judged) else []
-    return Findings(
-        manifest=found.manifest,
-        judgement=found.judgement,
-        responses=found.responses,
-        scores=found.scores,
-        flips=flipped,
-        regressions=fallen,
-        files=[file["path"] for file in found.manifest["files"]],
-        command=command,
-    )
-
-
-def write_reports(
-    desk: "Desk", found: EvalRun, formats: Sequence[str], *, tell: Callable[[str], None]
-) -> list[str]:
-    """Write the reports of a run beside the results, and name the files with the manifest first.
-
-    The format ``github`` goes to the summary file of the job where there is one, and tells the lines
-    that become annotations.
-    """
-    files = [desk.blobs.url(place_of_job(found.job).manifest)]
-    if not formats:
-        return files
-    baseline = None
-    if isinstance(found.job.baseline, Judged):
-        baseline = desk.archive.find(found.job.baseline.arm.run_id)
-    findings = findings_of(found, desk.archive, baseline=baseline)
-    folder = Path(desk.results) / "reports"
-    folder.mkdir(parents=True, exist_ok=True)
-    for form in formats:
-        path = folder / f"{found.run_id}.{suffixes[form]}"
-        summary = desk.settings.github_step_summary
-        if form == "github":
-            for line in annotations(findings):
-                tell(line)
-        if form == "github" and summary is not None and _added(Path(summary), findings, tell=tell):
-            files.append(summary)
-            continue
-        # Lines end as the format has it, whatever the machine.
-        path.write_bytes(rendered(findings, form).encode())
-        files.append(str(path))
-    return files
-
-
-def _added(path: Path, findings: Findings, *, tell: Callable[[str], None]) -> bool:
-    """Add the report to the summary of a job, which other steps may have begun; False says it is not there.
-
-    A summary is no reason to lose the exit code of a run that was paid for.
-    """
-    try:
-        used = path.stat().st_size if path.exists() else 0
-        text = step_summary(findings, room_bytes=max(0, summary_limit_bytes - used))
-        with path.open("a", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-    except OSError as exc:
-        tell(f"warning: GITHUB_STEP_SUMMARY: cannot write {path}: {exc.strerror}")
-        return False
-    if not text:
-        tell(f"warning: GITHUB_STEP_SUMMARY: {path} has no room for the report")
-    return bool(text)
-
-
-def rendered(findings: Findings, form: str) -> str:
-    """A report as ``text``, ``markdown``, ``json``, ``html``, ``junit``, ``csv`` or ``github``."""
-    return _forms[form](findings)
-
-
-def _json(findings: Findings) -> str:
-    return json.dumps(result_document(findings), ensure_ascii=False, indent=2) + "\n"
-
-
-_forms: Mapping[str, Callable[[Findings], str]] = {
-    "text": lambda findings: report_text(verdict_report(findings)),
-    "markdown": lambda findings: report_markdown(verdict_report(findings)),
-    "json": _json,
-    "html": report_html,
-    "junit": report_junit,
-    "csv": report_csv,
-    "github": step_summary,
-}
-
-
-def stored_findings(stored: Stored) -> Findings:
-    """Everything a report says of a stored run."""
-    return Findings(
-        manifest=stored.manifest,
-        judgement=stored.judgement,
-        responses=stored.responses,
-        scores=stored.scores,
-        files=[file["path"] for file in stored.manifest["files"]],
-    )
-
-
 def _metric_row(name: str, one: MetricSummary) -> list[str]:
     found = one.estimate.interval if one.estimate else None
     return [
@@ -251,9 +122,3 @@ def _metric_row(name: str, one: MetricSummary) -> list[str]:
         str(one.n_missing),
         percent(one.pass_rate),
     ]
-
-
-def _main_metric(summary: Summary) -> str:
-    """The first metric whose cases pass or fail; else the first."""
-    deciding = [name for name, one in summary.metrics.items() if one.pass_rate is not None]
-    return (deciding or list(summary.metrics))[0]

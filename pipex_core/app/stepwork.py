@@ -8,7 +8,7 @@ from pipex_core.app import wiring
 from pipex_core.app.evaluations import Desk
 from pipex_core.app.files import read_text
 from pipex_core.app.providing import Providing
-from pipex_core.app.reports import rendered, suffixes
+from pipex_core.app.reporting import rendered, text_suffixes
 from pipex_core.app.settings import Settings
 from pipex_core.app.stored import as_challenger
 from pipex_core.app.suites import gate_of_suite, load_gate, load_suite
@@ -42,7 +42,7 @@ def step_evaluations(
             challenger=as_challenger,
             load_gate=_gate,
             render=rendered,
-            suffixes=suffixes,
+            suffixes=text_suffixes,
         ),
         open_store=lambda folder: wiring.results_store(output / folder),
         load_suite=load_suite,

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from pipex_core.adapters.audit import FileAudit
 from pipex_core.adapters.bash import ConfinedBash
@@ -41,6 +42,9 @@ from pipex_core.spec.model import Shapes
 from pipex_core.spec.plan import Plan
 from pipex_core.steps.contract import Step
 from pipex_core.telemetry import Event, Listener
+
+if TYPE_CHECKING:
+    from pipex_core.evals.pdf import Typesetter
 
 STEP_TYPES: Mapping[str, str] = MappingProxyType(
     {
@@ -236,6 +240,18 @@ def open_workspace(places: Places) -> Workspace:
 def journals(settings: Settings) -> LocalJournals:
     """The journals and files of all runs."""
     return LocalJournals(settings.checkpoint_dir)
+
+
+def typesetter(*, font: str | None = None) -> "Typesetter":
+    """Who makes PDF; with a font file for what the shipped fonts lack.
+
+    Raises:
+        ConfigError: ``dependency_missing``, or ``bad_option``.
+    """
+    from pipex_core.adapters.typesetting import TypstTypesetter
+    from pipex_core.evals.typstsource import probe
+
+    return TypstTypesetter(probe=probe, font=font)
 
 
 def results_store(folder: str | Path) -> BlobStore:

@@ -69,7 +69,7 @@ def show(run_id: str, **given: Any) -> int:  # noqa: ANN401 - click's options
 
     RUN is an id, a unique prefix, latest, latest:SUITE, or the name of a target or model.
     """
-    from pipex_core.app.reports import rendered, stored_findings
+    from pipex_core.app.reporting import rendered, shown_findings
     from pipex_core.app.stored import find_run, open_archive
 
     archive = open_archive(given["results"])
@@ -84,7 +84,7 @@ def show(run_id: str, **given: Any) -> int:  # noqa: ANN401 - click's options
         lines = list(map(_one_line, rows)) or ["every case passed"]
         emit(payload, as_json=given["as_json"], text="\n".join(lines))
         return exit_ok
-    findings = stored_findings(stored)
+    findings = shown_findings(archive, stored.place)
     payload = json.loads(rendered(findings, "json")) if given["as_json"] else {}
     emit(payload, as_json=given["as_json"], text=lambda: rendered(findings, "text").rstrip())
     return exit_ok

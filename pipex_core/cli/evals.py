@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipex_core.evals.job import EvalJob
     from pipex_core.evals.runner import EvalRun
 
-report_formats = ("html", "json", "markdown", "junit", "github", "csv")
+report_formats = ("html", "pdf", "json", "markdown", "junit", "github", "csv")
 # Worst first: several targets end with the code of the worst.
 severity = (exit_failed, exit_incomplete, exit_inconclusive, exit_ok)
 
@@ -244,7 +244,7 @@ def _run_all(
         return say_interrupted("interrupted", as_json=as_json, next_step=following)
     finally:
         line.close()
-    from pipex_core.app.reports import write_reports
+    from pipex_core.app.reporting import write_reports
 
     for run in found:
         _promote(desk, run)

@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "power": ("pipex_core.cli.power:power", "Say how many cases a comparison needs."),
     "explain": ("pipex_core.cli.verdicts:explain", "Say why a case was or would be computed again."),
     "cost": ("pipex_core.cli.upkeep:cost", "Say what evaluations cost, by model, suite, step or day."),
+    "report": ("pipex_core.cli.reports:report", "Write reports of an evaluation, or verify one."),
     "history": ("pipex_core.cli.upkeep:history", "Show a metric of a suite over its runs."),
     "judge": ("pipex_core.cli.judge:judge", "Show, calibrate and certify judges."),
     "metric": ("pipex_core.cli.ops:metric", "List, show, try and test metrics."),

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 
+from pipex_core.evals.compare import Comparison
+from pipex_core.evals.judged import SummaryBaseline
 from pipex_core.evals.judgement import Judgement
 from pipex_core.evals.regressions import Regression
 from pipex_core.evals.summary import metric_document, totals_document
@@ -29,6 +31,21 @@ class FlipText:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Witness:
+    """The rows of a run, from which all that is said of it can be computed again.
+
+    Attributes:
+        manifest: Of the run; ``run_id metrics reducer impute`` are needed.
+        responses: At least the columns of ``proof.response_columns``.
+        scores: At least the columns of ``proof.score_columns``.
+    """
+
+    manifest: Mapping[str, Json]
+    responses: pa.Table
+    scores: pa.Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Findings:
     """A run as a report sees it, fresh or read from its tables.
 
@@ -36,8 +53,15 @@ class Findings:
         manifest: ``pipex.manifest/1``.
         responses: Rows of the run.
         flips: Worst first.
+        moved: Slices that became better or worse, worse first.
         files: What was written, for people.
         command: The command that repeats the run, when it is known.
+        against: What the run was compared with, when its values are known.
+        uncertified: Metrics whose judge had no valid certificate when the verdict was made.
+        is_retold: Comparisons and verdict follow from the rows that are here; else they are those
+            that were stored, because the rows of the baseline are gone.
+        made_by: Version of what makes the report.
+        made_at: When the report was made; empty stands for the end of the run.
     """
 
     manifest: Mapping[str, Json]
@@ -46,8 +70,14 @@ class Findings:
     scores: pa.Table
     flips: Sequence[FlipText] = ()
     regressions: Sequence[Regression] = ()
+    moved: Sequence[Comparison] = ()
     files: Sequence[str] = ()
     command: str = ""
+    against: Witness | SummaryBaseline | None = None
+    uncertified: frozenset[str] = frozenset()
+    is_retold: bool = True
+    made_by: str = ""
+    made_at: str = ""
 
 
 def result_document(found: Findings) -> dict[str, Json]:
@@ -67,6 +97,7 @@ def result_document(found: Findings) -> dict[str, Json]:
             for by, values in summary.slices.items()
         },
         "comparisons": [asdict(row) for row in judgement.comparisons],
+        "moved": [asdict(row) for row in found.moved],
         "verdict": judgement.verdict.as_json() if judgement.verdict else None,
         "regressions": [asdict(one) for one in found.regressions],
         "failures": failure_rows(found.responses),
@@ -112,6 +143,11 @@ def warning_lines(found: Findings) -> list[str]:
         lines.append(f"quarantined: {totals.n_quarantined} cases are left out of all numbers")
     if found.manifest["suite"].get("is_subset"):
         lines.append("subset: only some cases of the suite were run")
+    if not found.is_retold:
+        lines.append(
+            "not_recomputed: comparisons and verdict are those that were stored; the rows of the"
+            " baseline are not among the results"
+        )
     return lines
 
 

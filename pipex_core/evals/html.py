@@ -1,18 +1,24 @@
 """A report as one HTML file that needs no network, no script and no other file.
 
-The policy in its head forbids everything but the one style sheet, named by its hash. The parts, their
-order and their words are those of every other format; this one adds charts, and a diff of what changed.
+The policy in its head forbids everything but the one style sheet and the one script, each named by its
+hash. The parts, their order and their words are those of every other format; this one adds charts, a
+diff of what changed, a table of all cases, and the proof from which the report can be made again.
 """
 
 import base64
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Final
 
+from pipex_core.evals.casetable import cases_html
 from pipex_core.evals.charts import bin_rows
 from pipex_core.evals.figures import comparison_figure, metric_figure, rule_figure
 from pipex_core.evals.findings import Findings, FlipText, failure_rows
+from pipex_core.evals.htmlparts import TableLook, badge, look_of, table
 from pipex_core.evals.markup import Child, Markup, element, joined
+from pipex_core.evals.pagescript import page_script
+from pipex_core.evals.proof import packed, proof_document, table_of
 from pipex_core.evals.rendering import (
     Detail,
     Grid,
@@ -26,75 +32,110 @@ from pipex_core.evals.rendering import (
 from pipex_core.evals.report import (
     displayed,
     failing_first,
-    missed_first,
-    most_failures,
     most_flips,
+    most_moved,
     verdict_report,
     worse_first,
 )
+from pipex_core.evals.reportparts import missed_first, most_failures
 from pipex_core.evals.stylesheet import stylesheet
 from pipex_core.evals.summary import MetricSummary
 from pipex_core.evals.worddiff import Piece, word_diff
+from pipex_core.jsonvalue import Json, canonical, parse
 
 flips_open = 2  # as a sight of what is inside the others
-# The class of a word decides its colour; the sign before it says the same without one.
-_looks: Mapping[str, tuple[str, str]] = {
-    "PASS": ("pass", "✓"),
-    "COMPLETED": ("pass", "✓"),
-    "better": ("pass", "▲"),
-    "FAIL": ("fail", "✗"),
-    "FAILED": ("fail", "✗"),
-    "worse": ("fail", "▼"),
-}
-_undecided = ("open", "?")
+proof_begins: Final = '<script type="application/octet-stream" id="pipex-proof">'
+seal_begins: Final = '<meta name="pipex-page" content="'
 
 
 def report_html(found: Findings) -> str:
     """The whole document; the same findings give the same bytes."""
+    document = proof_document(found)
+    return page_of(_as_kept(found, document), packed(document))
+
+
+def page_of(found: Findings, proof: str) -> str:
+    """The page that says what was found, around a packed proof of it."""
     report = verdict_report(found)
-    style = stylesheet()
-    page = element(
-        "html",
-        element(
-            "head",
-            element("meta", charset="utf-8"),
-            element("meta", http_equiv="Content-Security-Policy", content=_policy(style)),
-            element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-            element("meta", name="referrer", content="no-referrer"),
-            element("title", f"{_word(report.headline)}: {report.subject}"),
-            # A style sheet is raw text: escapes would stand in it as they are.
-            Markup(f"<style>{style}</style>"),
-        ),
-        element("body", *_body(report, found)),
-        lang="en",
+    style, script = stylesheet(), page_script()
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=_policy(style, script)),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="referrer", content="no-referrer"),
+        element("meta", name="generator", content=f"pipex {found.made_by}".rstrip()),
+        Markup(f'{seal_begins}">'),
+        element("title", f"{_word(report.headline)}: {report.subject}"),
+        # Style and script are raw text: escapes would stand in them as they are.
+        Markup(f"<style>{style}</style>"),
     )
-    return f"<!DOCTYPE html>\n{page.text}\n"
+    end = Markup(f"{proof_begins}</script><script>{script}</script>")
+    page = element("html", head, element("body", *_body(report, found), end), lang="en")
+    text = f"<!DOCTYPE html>\n{page.text}\n"
+    sealed = text.replace(seal_begins, f"{seal_begins}{seal_of(text)}", 1)
+    return sealed.replace(f"{proof_begins}</script>", f"{proof_begins}{proof}</script>", 1)
 
 
-def _policy(style: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+def seal_of(text: str) -> str:
+    """The hash of a page without its proof and its seal."""
+    return f"sha256-{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _as_kept(found: Findings, document: Mapping[str, Json]) -> Findings:
+    """The findings as they come back from the proof, without computing anything again."""
+    return replace(
+        found,
+        manifest=parse(canonical(document["manifest"])),
+        responses=table_of("responses", document["responses"]),
+        scores=table_of("scores", document["scores"]),
+        flips=[FlipText(**flip) for flip in document["flips"]],
+    )
+
+
+def _policy(style: str, script: str) -> str:
+    digests = (
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        for text in (style, script)
+    )
+    style_src, script_src = digests
+    return (
+        f"default-src 'none'; style-src 'sha256-{style_src}'; script-src 'sha256-{script_src}';"
+        " base-uri 'none'; form-action 'none'"
+    )
 
 
 def _body(report: Report, found: Findings) -> Iterator[Markup]:
     yield element("a", "Skip to the report", href="#report", class_="skip")
     yield element("header", _verdict(report), element("p", report.subject, class_="subject"))
+    last = report.sections[-1]
+    cases = Section(title="All cases", part="cases")
+    sections = [*report.sections[:-1], cases, last]
     links = (
         element("li", element("a", section.title, href=f"#part-{i}"))
-        for i, section in enumerate(report.sections, 1)
+        for i, section in enumerate(sections, 1)
     )
     yield element("nav", element("ul", *links), aria_label="Parts of the report")
-    sections = (_section(i, section, found) for i, section in enumerate(report.sections, 1))
-    yield element("main", _tiles(found), *sections, id="report")
-    run = found.manifest["run"]
-    made = f"Run {report.run_id}, finished {run['finished_at']}. Made by pipex"
-    version = f" {run['pipex_version']}" if run["pipex_version"] else ""
-    yield element("footer", element("p", f"{made}{version}."))
+    parts = (_section(i, section, found) for i, section in enumerate(sections, 1))
+    yield element("main", _tiles(found), *parts, id="report")
+    yield element("footer", element("p", _origin(report, found)), element("p", _proof_hint))
+
+
+_proof_hint = (
+    "This file carries the values behind its numbers: pipex report verify FILE computes summary,"
+    " comparisons and verdict again and tells any number, row or word that was changed."
+)
+
+
+def _origin(report: Report, found: Findings) -> str:
+    made = f", report made {found.made_at}" if found.made_at else ""
+    by = f" by pipex {found.made_by}" if found.made_by else ""
+    return f"Run {report.run_id}, finished {found.manifest['run']['finished_at']}{made}{by}."
 
 
 def _verdict(report: Report) -> Markup:
     word, _, why = report.headline.partition(": ")
-    look, sign = _look(word)
+    look, sign = look_of(word)
     return element(
         "div",
         element("h1", element("span", sign, aria_hidden="true"), f" {word}"),
@@ -105,10 +146,6 @@ def _verdict(report: Report) -> Markup:
 
 def _word(headline: str) -> str:
     return headline.partition(":")[0]
-
-
-def _look(text: str) -> tuple[str, str]:
-    return _looks.get(text.split(" ", maxsplit=1)[0], _undecided)
 
 
 def _tiles(found: Findings) -> Markup:
@@ -153,14 +190,23 @@ def _content(name: str, section: Section, found: Findings) -> Iterator[Markup]:
         case "rules" if verdict is not None and section.grid is not None:
             rules = failing_first(verdict.rules)
             charts = [rule_figure(f"{name}-{i}", r, metrics) for i, r in enumerate(rules)]
-            yield _table(section.grid, _TableLook(section.title, head=1, badge=0), charts)
+            yield table(section.grid, TableLook(section.title, head=1, badge=0), charts)
         case "comparison" if section.grid is not None:
             rows = worse_first(displayed(found.judgement.comparisons))
             charts = [comparison_figure(f"{name}-{i}", row) for i, row in enumerate(rows)]
             last = len(section.grid.header) - 1
-            yield _table(section.grid, _TableLook(section.title, badge=last), charts)
+            yield table(section.grid, TableLook(section.title, badge=last), charts)
+        case "moved" if section.grid is not None:
+            moved = enumerate(found.moved[:most_moved])
+            charts = [comparison_figure(f"{name}-{i}", row) for i, row in moved]
+            last = len(section.grid.header) - 1
+            yield table(section.grid, TableLook(section.title, badge=last), charts)
+        case "cases":
+            yield from cases_html(found)
+        case "judges" | "origin" if section.grid is not None:
+            yield table(section.grid, TableLook(section.title))
         case "metrics" if section.grid is not None:
-            yield _table(section.grid, _TableLook(section.title))
+            yield table(section.grid, TableLook(section.title))
             ordered = missed_first(metrics.values())
             cards = (_card(f"{name}-{i}", one) for i, one in enumerate(ordered))
             yield element("div", *cards, class_="cards")
@@ -197,7 +243,7 @@ def _card(name: str, one: MetricSummary) -> Markup:
             header=[("from", "right"), ("to", "right"), ("cases", "right")],
             rows=bin_rows(one.histogram),
         )
-        numbers = _table(grid, _TableLook(f"Distribution of {one.facts.name}"))
+        numbers = table(grid, TableLook(f"Distribution of {one.facts.name}"))
         parts.append(chart)
         parts.append(
             element("details", element("summary", "Numbers of the chart"), element("div", numbers))
@@ -206,9 +252,8 @@ def _card(name: str, one: MetricSummary) -> Markup:
 
 
 def _flip(flip: FlipText, *, is_open: bool) -> Markup:
-    word = "better" if flip.passed_now else "worse"
-    badge = _badge("fixed" if flip.passed_now else "broken", _looks[word])
-    summary = element("summary", badge, f" {flip.case_id} ({flip.metric} {flip.change:+.3g})")
+    word = badge("fixed" if flip.passed_now else "broken")
+    summary = element("summary", word, f" {flip.case_id} ({flip.metric} {flip.change:+.3g})")
     parts = [_labelled("expected", flip.expected)] if flip.expected is not None else []
     before, now = flip.output_before, flip.output_now
     if before is not None and now is not None:
@@ -236,60 +281,3 @@ def _detail(detail: Detail) -> Markup:
 
 def _labelled(name: str, text: Child) -> Markup:
     return element("div", element("p", name, class_="label"), element("pre", text))
-
-
-# -- tables
-
-
-@dataclass(frozen=True, slots=True)
-class _TableLook:
-    """How a table is shown: its caption, and the columns of row headers and of outcomes."""
-
-    caption: str
-    head: int = 0
-    badge: int | None = None
-
-
-def _table(grid: Grid, look: _TableLook, charts: Sequence[Markup | None] = ()) -> Markup:
-    heads = [element("th", name, scope="col", **_aligned(align)) for name, align in grid.header]
-    if charts:
-        heads.append(element("th", "chart", scope="col"))
-    rows = [
-        element("tr", *_cells(grid, look, row), *_chart_cell(charts, i))
-        for i, row in enumerate(grid.rows)
-    ]
-    table = element(
-        "table",
-        element("caption", look.caption),
-        element("thead", element("tr", *heads)),
-        element("tbody", *rows),
-    )
-    # A region that scrolls must be reachable by keyboard, and so have a name.
-    return element(
-        "div", table, class_="scroll", tabindex="0", role="region", aria_label=look.caption
-    )
-
-
-def _cells(grid: Grid, look: _TableLook, row: Sequence[str]) -> Iterator[Markup]:
-    for i, (cell, (_, align)) in enumerate(zip(row, grid.header, strict=True)):
-        content: Child = _badge(cell, _look(cell)) if i == look.badge else cell
-        if i == look.head:
-            yield element("th", content, scope="row", **_aligned(align))
-        else:
-            yield element("td", content, **_aligned(align))
-
-
-def _chart_cell(charts: Sequence[Markup | None], place: int) -> Iterator[Markup]:
-    if charts:
-        yield element("td", charts[place] or "no chart")
-
-
-def _badge(text: str, look: tuple[str, str]) -> Markup:
-    style, sign = look
-    return element(
-        "span", element("span", f"{sign} ", aria_hidden="true"), text, class_=f"badge {style}"
-    )
-
-
-def _aligned(align: str) -> dict[str, str]:
-    return {"class_": "num"} if align == "right" else {}

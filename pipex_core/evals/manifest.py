@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 
 import pyarrow as pa
 
 from pipex_core.evals.arms import MetricFacts
-from pipex_core.evals.gatefile import Gate
+from pipex_core.evals.curate import unverified_ids
+from pipex_core.evals.gatefile import Gate, Rule
 from pipex_core.evals.job import EvalJob
 from pipex_core.evals.outcome import Outcome
 from pipex_core.evals.pipeline import PipelineTarget
@@ -127,6 +128,7 @@ def manifest_of(
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in row.items()
     }
+    unverified = unverified_ids(job.cases)
     return {
         "run": shown,
         "suite": {
@@ -136,6 +138,7 @@ def manifest_of(
             "digest": job.suite_digest,
             "location": job.suite.location,
             "is_subset": job.is_subset,
+            **({"unverified": list(unverified)} if unverified else {}),
         },
         "target": target_document(job.target),
         "metrics": [metric_facts_document(facts) for facts in job.facts()],
@@ -145,6 +148,7 @@ def manifest_of(
         "reducer": job.reducer,
         "impute": job.options.impute,
         "seed": job.seed,
+        "rerolled": job.options.reroll,
         "gate": None if job.gate is None else gate_document(job.gate),
         "verdict": None if verdict is None else verdict.as_json(),
         "summary": {
@@ -186,6 +190,14 @@ def gate_document(gate: Gate) -> dict[str, Json]:
     """The gate with everything filled in."""
     found = asdict(gate)
     return {**found, "rules": [dict(rule) for rule in found["rules"]], "digest": gate.digest}
+
+
+def gate_from(document: Mapping[str, Json]) -> Gate:
+    """The gate that ``gate_document`` wrote; fields that it did not know have their defaults."""
+    known = {one.name for one in fields(Gate)}
+    kept = {name: value for name, value in document.items() if name in known}
+    rules = [{**rule, "slices": tuple(rule["slices"])} for rule in document["rules"]]
+    return Gate(**{**kept, "rules": tuple(Rule(**rule) for rule in rules)})
 
 
 def metric_facts_document(facts: MetricFacts) -> dict[str, Json]:

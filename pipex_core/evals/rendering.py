@@ -12,9 +12,22 @@ from typing import Literal
 most_characters = 60_000
 details_shown = 10
 text_shown = 2_000
+note_room = 60  # of the mark that says how much was cut
 
 Align = Literal["left", "right"]
-Part = Literal["rules", "comparison", "flips", "metrics", "failures", "warnings", "other"]
+Part = Literal[
+    "rules",
+    "comparison",
+    "moved",
+    "flips",
+    "metrics",
+    "failures",
+    "warnings",
+    "cases",
+    "judges",
+    "origin",
+    "other",
+]
 thousands, millions_of_millions = 1e3, 1e12
 
 
@@ -162,8 +175,11 @@ def block(text: str) -> str:
 
 
 def cut(text: str) -> str:
-    """The text; a long one without its middle, which a visible mark stands for."""
-    if len(text) <= text_shown:
+    """The text; a long one without its middle, which a visible mark stands for.
+
+    What was cut is not cut again.
+    """
+    if len(text) <= text_shown + note_room:
         return text
     half = text_shown // 2
     return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"

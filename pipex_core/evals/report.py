@@ -6,18 +6,17 @@ numbers agree.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from pipex_core.evals.compare import Comparison
-from pipex_core.evals.findings import Findings, failure_rows, warning_lines
+from pipex_core.evals.findings import Findings, warning_lines
 from pipex_core.evals.gatefile import paired_kinds
 from pipex_core.evals.rendering import Detail, Grid, Report, Section, interval, number, percent
-from pipex_core.evals.summary import MetricSummary
+from pipex_core.evals.reportparts import cost, failures, holes, judges, metrics, reproducibility
 from pipex_core.evals.verdict import RuleResult, sentence
-from pipex_core.jsonvalue import Json, short
 
 most_flips = 20
-most_failures = 20
+most_moved = 20
 
 
 def verdict_report(found: Findings) -> Report:
@@ -26,13 +25,14 @@ def verdict_report(found: Findings) -> Report:
         _warnings,
         _rules,
         _comparison,
+        _moved,
         _flips,
-        _metrics,
-        _failures,
-        _holes,
-        _cost,
-        _judges,
-        _reproducibility,
+        metrics,
+        failures,
+        holes,
+        cost,
+        judges,
+        reproducibility,
     )
     sections = [section for make in makers if (section := make(found)) is not None]
     suite, target = found.manifest["suite"], found.manifest["target"]
@@ -91,11 +91,6 @@ def failing_first(rules: Iterable[RuleResult]) -> list[RuleResult]:
 def displayed(rows: Iterable[Comparison]) -> list[Comparison]:
     """The comparisons that are no rule of a gate."""
     return [row for row in rows if row.rule_id is None]
-
-
-def missed_first(metrics: Iterable[MetricSummary]) -> list[MetricSummary]:
-    """Metrics in the order of a report: those whose mean misses their threshold come first."""
-    return sorted(metrics, key=lambda one: one.facts.reached_by(one.mean) is not False)
 
 
 def _headline(found: Findings) -> str:
@@ -189,6 +184,22 @@ def _says(row: Comparison) -> str:
     return row.outcome
 
 
+def _moved(found: Findings) -> Section | None:
+    """Slices in which chance is ruled out, all claims of the table corrected together."""
+    if not found.moved:
+        return None
+    counts = Counter(row.outcome for row in found.moved)
+    line = f"{counts['worse']} became worse and {counts['better']} better."
+    left = len(found.moved) - most_moved
+    more = [f"{left} more; the report in JSON has them all."] if left > 0 else []
+    return Section(
+        title="Slices that moved",
+        part="moved",
+        lines=[line, *more],
+        grid=comparison_grid(found.moved[:most_moved]),
+    )
+
+
 def _flips(found: Findings) -> Section | None:
     if not found.flips:
         return None
@@ -211,150 +222,3 @@ def _flips(found: Findings) -> Section | None:
     ]
     line = f"{counts[False]} cases passed before and fail now, {counts[True]} the other way round."
     return Section(title="Cases that changed sides", part="flips", lines=[line], details=details)
-
-
-def _metrics(found: Findings) -> Section:
-    grid = Grid(
-        header=[
-            ("metric", "left"),
-            ("mean", "right"),
-            ("95 % interval", "right"),
-            ("passed", "right"),
-            ("scored", "right"),
-            ("failed", "right"),
-            ("missing", "right"),
-            ("n/a", "right"),
-            ("bounds", "right"),
-        ],
-        rows=[_metric_row(one) for one in missed_first(found.judgement.summary.metrics.values())],
-    )
-    return Section(title="Metrics", part="metrics", grid=grid)
-
-
-def _metric_row(one: MetricSummary) -> list[str]:
-    ci = one.estimate.interval if one.estimate else None
-    bounds = one.bounds if one.bounds and one.n_missing else (None, None)
-    return [
-        one.facts.name,
-        number(one.mean),
-        interval(ci.low, ci.high) if ci else "-",
-        percent(one.pass_rate),
-        *(str(n) for n in (one.n_scored, one.n_failed, one.n_missing, one.n_na)),
-        interval(*bounds),
-    ]
-
-
-def _failures(found: Findings) -> Section | None:
-    rows = failure_rows(found.responses)
-    if not rows:
-        return None
-    codes = Counter(map(_failure, rows))
-    lines = [f"{count} x {code}" for code, count in codes.most_common()]
-    details = [
-        Detail(
-            summary=f"{row['case_id']}: {_failure(row)}",
-            texts=[
-                (name, row[name])
-                for name in ("expected", "output", "error")
-                if row[name] is not None
-            ],
-        )
-        for row in rows[:most_failures]
-    ]
-    return Section(title="Failed cases", part="failures", lines=lines, details=details)
-
-
-def _failure(row: Mapping[str, Json]) -> str:
-    return str(row["error_code"] or "answer not good enough")
-
-
-def _holes(found: Findings) -> Section | None:
-    missing = [
-        row["error_code"] or row["status"]
-        for row in found.responses.select(("class", "status", "error_code")).to_pylist()
-        if row["class"] == "missing"
-    ]
-    unscored = {
-        f"{name}: {code}": count
-        for name, one in found.judgement.summary.metrics.items()
-        for code, count in one.codes.items()
-        if code not in ("no_output", "not_run", "budget")
-    }
-    lines = [f"{count} x no answer ({code})" for code, count in Counter(missing).most_common()]
-    lines += [f"{count} x no score ({what})" for what, count in unscored.items()]
-    return Section(title="Missing answers and scores", lines=lines) if lines else None
-
-
-def _cost(found: Findings) -> Section:
-    totals = found.judgement.summary.totals
-    latency = totals.latency
-    lines = [
-        (
-            f"Cost {totals.cost_nanousd / 1e9:.6f} USD in {totals.calls} calls;"
-            f" {totals.n_carried} rows carried, which once cost {totals.saved_nanousd / 1e9:.6f} USD."
-        ),
-        f"Tokens: {totals.input_tokens:,} in, {totals.output_tokens:,} out.",
-    ]
-    if latency:
-        shown = ", ".join(f"{word} {number(value)} ms" for word, value in latency.items())
-        lines.append(f"Latency: {shown}.")
-    return Section(title="Cost, tokens and time", lines=lines)
-
-
-def _judges(found: Findings) -> Section | None:
-    """Who judged, whether he may gate, how often he said nothing, and what he cost."""
-    named = {one["metric"]: one for one in found.manifest.get("judges", ())}
-    if not named:
-        return None
-    columns = ("metric", "submetric", "level", "code", "judge_cost_nanousd", "carried")
-    rows = found.scores.select(columns).to_pylist()
-    heads = [row for row in rows if row["submetric"] is None and row["level"] == "case"]
-    grid = Grid(
-        header=[
-            ("metric", "left"),
-            ("judge", "left"),
-            ("models", "left"),
-            ("votes", "right"),
-            ("certificate", "left"),
-            ("abstained", "right"),
-            ("not read", "right"),
-            ("not reached", "right"),
-            ("USD", "right"),
-        ],
-        rows=[
-            [
-                metric,
-                one["id"],
-                ", ".join(member["model"] for member in one["members"]),
-                str(max(one["votes"], len(one["members"]))),
-                one["certificate"] or "none",
-                *_silence([row for row in heads if row["metric"] == metric]),
-            ]
-            for metric, one in sorted(named.items())
-        ],
-    )
-    return Section(title="Judges", grid=grid)
-
-
-def _silence(rows: Sequence[Mapping[str, Json]]) -> list[str]:
-    codes = Counter(row["code"] for row in rows)
-    cost = sum(row["judge_cost_nanousd"] for row in rows if not row["carried"])
-    words = ("judge_abstained", "judge_parse", "judge_error")
-    return [*(str(codes[word]) for word in words), f"{cost / 1e9:.6f}"]
-
-
-def _reproducibility(found: Findings) -> Section:
-    manifest = found.manifest
-    run = manifest["run"]
-    lines = [
-        f"Run {manifest['run_id']}, {run['finished_at']}, seed {run['seed']}.",
-        (
-            f"Suite {short(run['suite_digest'])}, plan {short(run['plan_digest'])},"
-            f" target {short(run['target_digest'])}, rows {short(manifest['row_digest'])}."
-        ),
-    ]
-    if run["pipex_version"]:
-        lines.append(f"pipex {run['pipex_version']}, prices of {run['price_table'] or 'no table'}.")
-    if found.command:
-        lines.append(found.command)
-    return Section(title="To do it again", lines=lines)

@@ -4,6 +4,7 @@ Text has a contrast of at least 4.5 to what it stands on, in both schemes; no fo
 loaded. What a colour says, a word or a shape says too.
 """
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -106,6 +107,12 @@ details::details-content{content-visibility:visible;block-size:auto}
 *{print-color-adjust:exact}
 }
 """
+
+
+def chart_style(palette: Palette) -> str:
+    """The style of a chart that stands alone, with the colours written out."""
+    own = (line.removeprefix("svg ") for line in _rules.splitlines() if line.startswith("svg "))
+    return re.sub(r"var\(--([a-z-]+)\)", lambda name: palette[name[1]], "".join(own))
 
 
 def stylesheet() -> str:

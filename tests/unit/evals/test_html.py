@@ -13,6 +13,7 @@ from pipex_core.evals.findings import FlipText, result_document
 from pipex_core.evals.html import report_html
 from pipex_core.evals.judgement import judged_of
 from pipex_core.evals.rendering import interval, number, percent
+from pipex_core.evals.pagescript import page_script
 from pipex_core.evals.runner import EvalRun
 from pipex_core.evals.stylesheet import Palette, dark, light, stylesheet, text_on_ground
 from tests.fakes.evaluation import capital_suite, case, job, run
@@ -20,6 +21,7 @@ from tests.fakes.reports import compared_findings, findings, hostile_findings
 from tests.fakes.world import World
 
 without_end = {"meta", "br", "hr"}
+not_for_people = ("style", "script")
 
 
 class Page(HTMLParser):
@@ -49,7 +51,7 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
     def text(self) -> str:
-        return "".join(text for tag, text in self.texts if tag != "style")
+        return "".join(text for tag, text in self.texts if tag not in not_for_people)
 
 
 @pytest.fixture(scope="module")
@@ -111,9 +113,10 @@ def test_every_chart_has_a_title_and_a_description(page: Page) -> None:
     assert count["desc"] == len(charts)
 
 
-def test_nothing_is_loaded_and_nothing_runs(page: Page) -> None:
+def test_nothing_is_loaded_and_only_the_own_script_runs(page: Page) -> None:
+    running = [a for a in page.all("script") if a.get("type") is None]
+    assert running == [{}]
     assert {tag for tag, _ in page.tags} & {
-        "script",
         "img",
         "link",
         "iframe",
@@ -128,17 +131,25 @@ def test_nothing_is_loaded_and_nothing_runs(page: Page) -> None:
     assert "@import" not in style
 
 
-def test_the_policy_allows_the_one_style_sheet_by_its_hash(html: str) -> None:
+def test_the_policy_allows_the_one_style_sheet_and_the_one_script_by_their_hashes(
+    html: str,
+) -> None:
     (policy,) = [
         a["content"] for a in Page(html).all("meta")
         if a.get("http-equiv") == "Content-Security-Policy"
     ]  # fmt: skip
     (style,) = [text for tag, text in Page(html).texts if tag == "style"]
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    script = html[html.rindex("<script>") + len("<script>") : html.rindex("</script>")]
+    styled, ran = (
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        for text in (style, script)
+    )
     assert policy == (
-        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; style-src 'sha256-{styled}'; script-src 'sha256-{ran}';"
+        " base-uri 'none'; form-action 'none'"
     )
     assert style == stylesheet()
+    assert script == page_script()
 
 
 def test_hostile_text_is_text_and_what_acts_unseen_is_written_out(harmful: str) -> None:
@@ -244,7 +255,7 @@ def test_a_run_without_scores_draws_nothing_and_warns_first() -> None:
 def test_a_comparison_without_pairs_has_no_chart() -> None:
     before = run(job(metrics=["token_f1"]))
     now = run(job(run_id="ev_2", baseline=judged_of(before.judgement)))
-    assert "<td>no chart</td>" in report_html(findings(now))
+    assert '<td class="chart">no chart</td>' in report_html(findings(now))
 
 
 def test_a_metric_without_threshold_has_none_in_its_words() -> None:

@@ -232,9 +232,9 @@ def test_flips_say_which_way_and_show_the_texts() -> None:
 
 def test_the_run_can_be_found_and_repeated_from_the_report() -> None:
     text = report_text(verdict_report(findings(failed_run(), command="pipex eval run capitals")))
-    assert "Run ev_1" in text
+    assert "ev_1, finished" in text
     assert "pipex eval run capitals" in text
-    assert "rows " + failed_run().row_digest[:12] in text
+    assert failed_run().row_digest[:12] in text
 
 
 def test_the_json_document_has_all_parts_and_is_json() -> None:
@@ -246,7 +246,7 @@ def test_the_json_document_has_all_parts_and_is_json() -> None:
     document = result_document(findings(made, regressions=[regression], files=["a.json"]))
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     assert list(document) == [
-        "schema", "run", "summary", "metrics", "slices", "comparisons", "verdict", "regressions",
+        "schema", "run", "summary", "metrics", "slices", "comparisons", "moved", "verdict", "regressions",
         "failures", "flips", "files", "warnings",
     ]  # fmt: skip
     assert document["schema"] == "pipex.result/1"
@@ -341,7 +341,7 @@ def test_a_whole_report_on_hostile_cases_has_no_tag_of_theirs() -> None:
     assert "@" not in markdown
     assert not re.search(r"^# ", markdown, re.MULTILINE)
     rows = [line for line in markdown.splitlines() if line.startswith("|")]
-    assert {line.count("|") for line in rows} == {10}
+    assert {line.count("|") for line in rows} == {10, 3}  # metrics, and origin
 
 
 def test_a_long_text_is_cut_in_its_middle_with_a_visible_mark() -> None:
@@ -390,7 +390,7 @@ def test_a_marker_cannot_be_closed_by_a_name() -> None:
 
 def test_versions_and_prices_are_named_when_they_are_known() -> None:
     made = run(job(), environment=Environment(pipex_version="1.2", price_table="2026-11-23"))
-    assert "pipex 1.2, prices of 2026-11-23." in report_text(verdict_report(findings(made)))
+    assert "1.2, prices of 2026-11-23" in report_text(verdict_report(findings(made)))
 
 
 def test_a_rule_that_found_nothing_says_nothing() -> None:
