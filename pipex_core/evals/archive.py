@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,7 +14,7 @@ from pipex_core.evals.columns import column_of, holds
 from pipex_core.evals.compare import flips
 from pipex_core.evals.findings import FlipText
 from pipex_core.evals.judged import Judged
-from pipex_core.evals.judgement import Judgement, judged_of
+from pipex_core.evals.judgement import Judgement, gated_of, judged_of
 from pipex_core.evals.manifest import metric_facts_from
 from pipex_core.evals.outcome import outcome_of
 from pipex_core.evals.publication import Place, places, read_files, read_manifest
@@ -124,18 +125,20 @@ class Archive:
         manifest = self.manifest(place)
         responses = self.table(place, "responses")
         scores = self.table(place, "scores")
-        arm = arm_of(
-            responses,
-            scores,
-            [metric_facts_from(one) for one in manifest["metrics"]],
+        measure = partial(
+            arm_of,
+            metrics=[metric_facts_from(one) for one in manifest["metrics"]],
             run_id=place.run_id,
             reducer=reducer or manifest["reducer"],
             impute=manifest["impute"],
         )
+        arm = measure(responses, scores)
+        unverified = manifest["suite"].get("unverified", ())
         judgement = Judgement(
             arm=arm,
             summary=summary_of(arm, responses, scores),
             outcome=outcome_of(responses, scores),
+            gated=gated_of(measure, responses, scores, unverified=unverified),
         )
         return Stored(
             place=place,
@@ -145,11 +148,14 @@ class Archive:
             judgement=judgement,
         )
 
-    def carry(self, *, suite: str | None = None) -> CarryIndex:
-        """What complete runs know, the newest first."""
+    def carry(self, *, suite: str | None = None, answers_of: str = "") -> CarryIndex:
+        """What complete runs know, the newest first; answers of one run alone if it is named."""
         left_out: list[str] = []
+        responses = self.readable("responses", suite=suite, left_out=left_out)
+        if answers_of:
+            responses = iter([self.table(self.find(answers_of), "responses")])
         return CarryIndex(
-            responses=self.readable("responses", suite=suite, left_out=left_out),
+            responses=responses,
             scores=self.readable("scores", suite=suite, left_out=left_out),
             left_out=left_out,
         )

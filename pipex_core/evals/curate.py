@@ -167,6 +167,11 @@ def is_unverified(case: Case) -> bool:
     return (case.source or {}).get("reference") in unverified_references
 
 
+def unverified_ids(cases: Iterable[Case]) -> tuple[str, ...]:
+    """The cases whose references nobody accepted yet, sorted: they are left out of gates."""
+    return tuple(sorted(case.id for case in cases if is_unverified(case)))
+
+
 def accept(suite: Suite, ids: Iterable[str] | None = None) -> Suite:
     """The suite with the references of these cases (None: all) accepted; others are left as they are.
 

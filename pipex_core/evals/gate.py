@@ -17,7 +17,7 @@ from pipex_core.evals.gatefile import Gate, Rule, paired_kinds
 from pipex_core.evals.judged import Baseline, Judged
 from pipex_core.evals.pairs import comparable
 from pipex_core.evals.results import tolerance
-from pipex_core.evals.verdict import Decision, Outcome, RuleResult, Verdict, uncertified
+from pipex_core.evals.verdict import Decision, Outcome, RuleResult, Verdict, uncertified, unverified
 from pipex_core.stats.bounds import Inference
 from pipex_core.stats.pvalues import benjamini_hochberg, fisher_exact, holm
 
@@ -265,6 +265,11 @@ def _warnings(
     if not gate.require_certificate and run.uncertified:
         names = ", ".join(sorted(run.uncertified))
         lines.append(f"{uncertified}: allowed to gate without a certificate: {names}")
+    if run.unverified:
+        lines.append(
+            f"{unverified}: {run.unverified} cases are left out, because nobody accepted the references"
+            " that a log or a model gave them; look at them, then: pipex suite accept"
+        )
     for demand, result in zip(found, results, strict=True):
         where = f"{result.row.rule_id}{f' on {result.slice}' if result.slice else ''}"
         if result.row.fragile:

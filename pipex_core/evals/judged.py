@@ -60,12 +60,14 @@ class Judged:
             arm; None for what could not be computed. Costs in USD, latencies in milliseconds.
         finished: Every row is final or was given up in a regular way.
         uncertified: Metrics that a judge without valid certificate scored.
+        unverified: Number of cases left out because nobody accepted their references.
     """
 
     arm: Arm
     totals: Mapping[str, float | None] = field(default_factory=dict)
     finished: bool = True
     uncertified: frozenset[str] = frozenset()
+    unverified: int = 0
 
     @property
     def run_id(self) -> str:

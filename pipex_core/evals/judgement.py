@@ -1,7 +1,8 @@
 """What the rows of a run say: its arm, its summary, its outcome, and the verdict of its gate."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,6 +11,7 @@ from pipex_core.evals.answers import cleaned
 from pipex_core.evals.arms import Arm, arm_of
 from pipex_core.evals.columns import column_of, holds, redacted, values_of
 from pipex_core.evals.compare import Comparison, compare
+from pipex_core.evals.curate import unverified_ids
 from pipex_core.evals.gate import judge
 from pipex_core.evals.job import EvalJob
 from pipex_core.evals.judged import Judged
@@ -28,6 +30,7 @@ class Judgement:
 
     Attributes:
         arm: Values by case.
+        gated: The same without cases whose references nobody accepted; None where there are none.
         comparisons: With the baseline: rows of the gate's rules first, then one per metric.
         verdict: None without a gate.
     """
@@ -35,20 +38,68 @@ class Judgement:
     arm: Arm
     summary: Summary
     outcome: Outcome
+    gated: "Gated | None" = None
     comparisons: Sequence[Comparison] = ()
     verdict: Verdict | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Gated:
+    """The part of a run that may gate.
+
+    Attributes:
+        unverified: Number of cases that are left out.
+    """
+
+    arm: Arm
+    summary: Summary
+    unverified: int
+
+
+def gated_of(
+    measure: Callable[[pa.Table, pa.Table], Arm],
+    responses: pa.Table,
+    scores: pa.Table,
+    *,
+    unverified: Iterable[str],
+) -> Gated | None:
+    """What a gate may look at: all cases but those whose references came from a log or a model.
+
+    Args:
+        measure: Makes the arm of rows of responses and scores.
+        responses: All rows.
+        scores: All rows.
+        unverified: Ids of the cases whose references nobody accepted.
+
+    Returns:
+        None where no case is left out.
+    """
+    given = column_of(sorted(unverified), pa.string())
+    ids = responses["case_id"].cast(pa.string())
+    gone = pc.unique(ids.filter(pc.is_in(ids, given)))
+    if not len(gone):
+        return None
+    responses, scores = (_without(table, gone) for table in (responses, scores))
+    arm = measure(responses, scores)
+    summary = summary_of(arm, responses, scores, slices=())
+    return Gated(arm=arm, summary=summary, unverified=len(gone))
+
+
+def _without(table: pa.Table, case_ids: pa.Array) -> pa.Table:
+    """The rows of other cases; rows about the whole suite are of no one's."""
+    return table.filter(pc.invert(pc.is_in(table["case_id"].cast(pa.string()), case_ids)))
+
+
 def summarise(job: EvalJob, responses: pa.Table, scores: pa.Table) -> Judgement:
     """What the rows say, without a verdict."""
-    arm = arm_of(
-        responses,
-        scores,
-        job.facts(),
+    measure = partial(
+        arm_of,
+        metrics=job.facts(),
         run_id=job.run_id,
         reducer=job.reducer,
         impute=job.options.impute,
     )
+    arm = measure(responses, scores)
     wanted = [path for rule in (job.gate.rules if job.gate else ()) for path in rule.slices]
     summary = summary_of(
         arm,
@@ -57,7 +108,9 @@ def summarise(job: EvalJob, responses: pa.Table, scores: pa.Table) -> Judgement:
         slices=("tags", "split", *wanted),
         min_slice=job.gate.min_slice if job.gate else 30,
     )
-    return Judgement(arm=arm, summary=summary, outcome=outcome_of(responses, scores))
+    gated = gated_of(measure, responses, scores, unverified=unverified_ids(job.cases))
+    outcome = outcome_of(responses, scores)
+    return Judgement(arm=arm, summary=summary, outcome=outcome, gated=gated)
 
 
 def decide(job: EvalJob, found: Judgement) -> Judgement:
@@ -83,11 +136,13 @@ def judged_of(found: Judgement, *, uncertified: frozenset[str] = frozenset()) ->
         uncertified: Metrics whose judge has no valid certificate.
     """
     names = ("cost_total", "cost_per_case", "latency_p95", "refusal_rate", "truncation_rate")
+    seen = found.gated or found
     return Judged(
-        arm=found.arm,
-        totals={name: found.summary.value(name) for name in names},
+        arm=seen.arm,
+        totals={name: seen.summary.value(name) for name in names},
         finished=found.outcome.finished,
         uncertified=uncertified,
+        unverified=found.gated.unverified if found.gated else 0,
     )
 
 

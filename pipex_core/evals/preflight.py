@@ -10,6 +10,7 @@ import numpy as np
 from pipex_core.errors import ConfigError, PipexError, Problem, SpecError
 from pipex_core.evals.answers import Answer
 from pipex_core.evals.arms import Arm, CaseFacts, MetricArm
+from pipex_core.evals.curate import is_unverified
 from pipex_core.evals.demand import demanded
 from pipex_core.evals.gatefile import Gate, paired_kinds
 from pipex_core.evals.job import EvalJob, RunOptions, facts_of, in_issue_order
@@ -378,10 +379,9 @@ def _expected(request: Request, cases: Sequence[Case], entries: Sequence[Entry])
     facts = [
         CaseFacts(id=case.id, case_hash=known[case.id].case_hash)
         for case in cases
-        if case.status != "quarantined"
+        if case.status != "quarantined" and not is_unverified(case)
     ]
-    arm = Arm(run_id=request.run_id, cases=facts, metrics=arms, passed=(), missing=())
-    return Judged(arm=arm)
+    return Judged(arm=Arm(run_id=request.run_id, cases=facts, metrics=arms, passed=(), missing=()))
 
 
 def _gate_problems(gate: Gate, run: Judged, baseline: Baseline | None) -> list[Problem]:

@@ -115,6 +115,8 @@ class Verdict:
 
 
 uncertified = "uncertified_judge"  # code of the warning that a judge without certificate was let in
+unverified = "unverified_references"  # code of the warning that cases were left out
+told = (uncertified, unverified)  # warnings that stand beside the sentence wherever it is printed
 
 
 def sentence(verdict: Verdict, *, cost_per_case: float | None = None) -> str:
