@@ -19,6 +19,7 @@ from pipex_core.app.requests import (
 )
 from pipex_core.app.settings import Settings, read_settings
 from pipex_core.app.stored import baseline_of, find_run, open_archive
+from pipex_core.app.stores import require_place
 from pipex_core.app.suites import folder_of, gate_of_suite, load_gate, load_suite
 from pipex_core.app.targets import file_digests, read_records, target_map, vendor_of
 from pipex_core.engine.services import Services
@@ -155,7 +156,7 @@ class Desk:
         Raises:
             ConfigError: ``folder_not_writable``.
         """
-        require_folder(self.results, option="--results DIR")
+        require_place(self.results, self.blobs, option="--results DIR")
         require_folder(self.settings.text("checkpoint_dir"), option="PIPELINE_CHECKPOINT_DIR")
 
     async def run(self, job: EvalJob, *, carry: bool = True) -> EvalRun:

@@ -16,6 +16,7 @@ from pipex_core.app import wiring
 from pipex_core.app.files import absent, read_bytes, require_folder
 from pipex_core.app.providing import ProviderKind, Providing, providing_of
 from pipex_core.app.settings import Settings, read_settings
+from pipex_core.app.stores import fetched_document
 from pipex_core.engine.records import RunResult
 from pipex_core.engine.runner import RunOptions, run_plan
 from pipex_core.engine.services import Services
@@ -257,6 +258,8 @@ def kept_run(kind: str, run_id: str, key: str, settings: Settings) -> Path:
         return max(kept.values(), key=lambda path: path.stat().st_mtime_ns)
     if run_id in kept:
         return kept[run_id]
+    if key == run_key and fetched_document(settings, run_id):
+        return folder / run_id / key
     raise _unknown_run(kind, run_id, folder)
 
 

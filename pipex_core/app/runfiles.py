@@ -10,11 +10,13 @@ from pipex_core.app.files import absent
 from pipex_core.app.pipelines import kept_run, load_pipeline, run_key, services_for
 from pipex_core.app.providing import Providing
 from pipex_core.app.settings import Settings
+from pipex_core.app.stores import checkpoint_stores
 from pipex_core.engine.adoption import adopt
 from pipex_core.engine.checkpoint import Checkpoints, Loaded, RotationPolicy
 from pipex_core.engine.fold import RunState, fold
 from pipex_core.engine.migration import Carried, Origin, from_old, is_old
 from pipex_core.engine.records import StepRecord, usd
+from pipex_core.engine.regaining import carried_of
 from pipex_core.engine.repair import Repaired, repaired
 from pipex_core.engine.segments import Damage, examine
 from pipex_core.engine.services import NoFaults
@@ -38,6 +40,7 @@ class RunFiles:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._journals = wiring.journals(settings)
+        self._stores = checkpoint_stores(settings)
 
     # -- runs and checkpoints
 
@@ -69,7 +72,7 @@ class RunFiles:
                     "created_at": None if loaded is None else loaded.checkpoint.created_at,
                     "steps": None if loaded is None else len(loaded.payload["records"]),
                     "label": labels.get(ref.seq),
-                    "file": self._journals.blobs(run_id).url(ref.key),
+                    "file": self._kept(run_id).url(ref.key),
                 }
             )
         return found
@@ -102,7 +105,7 @@ class RunFiles:
 
     def prune(self, run_id: str, policy: RotationPolicy) -> Sequence[int]:
         """Delete the checkpoints that the policy does not keep; gives their numbers."""
-        kept = Checkpoints(self._journals.blobs(run_id), faults=NoFaults(), policy=policy)
+        kept = Checkpoints(self._kept(run_id), faults=NoFaults(), policy=policy)
         return [ref.seq for ref in kept.rotate()]
 
     # -- runs that start where another one stood
@@ -115,19 +118,9 @@ class RunFiles:
         """
         loaded = self._loaded(run_id, seq)
         document = self._document(run_id)
-        payload, ledger = loaded.payload, loaded.payload["ledger"]
-        carried = Carried(
-            workflow=loaded.checkpoint.workflow,
-            records=[StepRecord.from_stored(one) for one in payload["records"].values()],
-            at=loaded.checkpoint.created_at,
-            spent_nanousd=ledger["spent_nanousd"],
-            calls=ledger["calls"],
-            tokens=ledger["tokens"],
-            provider=payload["provider"],
-        )
         facts = {"run_id": run_id, "seq": loaded.checkpoint.seq, "sha256": loaded.sha256}
         origin = Origin(facts=facts, document=document)
-        return self._adopted(carried, origin, file=document["file"])
+        return self._adopted(carried_of(loaded), origin, file=document["file"])
 
     def migrate(self, path: str, pipeline: str) -> tuple[str, bool]:
         """A new run from a checkpoint file of pipeline_ex; gives its id, and whether it is finished.
@@ -261,7 +254,12 @@ class RunFiles:
         return document
 
     def _checkpoints(self, run_id: str) -> Checkpoints:
-        return Checkpoints(self._journals.blobs(run_id), faults=NoFaults())
+        return Checkpoints(self._kept(run_id), faults=NoFaults())
+
+    def _kept(self, run_id: str) -> "BlobStore":
+        """What keeps the checkpoints of a run."""
+        stores = self._stores
+        return self._journals.blobs(run_id) if stores is None else stores.open(run_id)
 
     def _loaded(self, run_id: str, seq: int | None) -> Loaded:
         kept = self._checkpoints(run_id)

@@ -127,7 +127,7 @@ SETTINGS: Sequence[Setting] = (
     _setting("cluster_enabled", "PIPELINE_CLUSTER_ENABLED", _boolean, "false", "leases in the database"),
     _setting("cluster_strategy", "CLUSTER_STRATEGY", _choice("gossip", "postgres"), "gossip", "accepted; nodes meet in the database"),
     _setting("checkpoint_backend", "CHECKPOINT_BACKEND", _choice("local", "memory", "sql", "s3", "multi"), "local", "where checkpoints are kept"),
-    _setting("s3_bucket", "S3_CHECKPOINT_BUCKET", _text, None, "bucket of the s3 backend"),
+    _setting("s3_bucket", "S3_CHECKPOINT_BUCKET", _text, None, "bucket of the backends s3 and multi"),
     _setting("auto_resume", "PIPELINE_AUTO_RESUME", _boolean, "true", "a supervisor resumes runs whose process died"),
     _setting("max_retries", "PIPELINE_MAX_RETRIES", _integer(0, 10), "3", "further tries of a model call"),
     _setting("telemetry", "PIPEX_TELEMETRY", _boolean, "true", "counters in the process; nothing leaves the machine"),
@@ -146,7 +146,7 @@ SETTINGS: Sequence[Setting] = (
     _setting("gemini_model", "GEMINI_MODEL", _text, None, "model of gemini steps that name none"),
     _setting("claude_timeout_s", "CLAUDE_TIMEOUT", _number, None, "seconds for one call of a claude step"),
     _setting("gemini_timeout_s", "GEMINI_TIMEOUT", _number, None, "seconds for one call of a gemini step"),
-    _setting("database_url", "PIPEX_DATABASE_URL", _secret, None, "shared database"),
+    _setting("database_url", "PIPEX_DATABASE_URL", _secret, None, "shared database, of the backends sql and multi"),
     _setting("max_connections", "PIPEX_MAX_CONNECTIONS", _integer(1), "64", "calls in flight per provider and model"),
     _setting("rpm", "PIPEX_RPM", _integer(1), None, "requests per minute per provider and model"),
     _setting("tpm", "PIPEX_TPM", _integer(1), None, "tokens per minute per provider and model"),
@@ -165,7 +165,7 @@ SETTINGS: Sequence[Setting] = (
     _setting("strict", "PIPEX_STRICT", _boolean, "false", "warnings of files are errors"),
     _setting("max_concurrency", "PIPEX_MAX_CONCURRENCY", _integer(1, 64), None, "steps or cases in flight"),
     _setting("project_dir", "PIPEX_PROJECT_DIR", _text, ".", "folder that holds pipelines/ and test_suites/"),
-    _setting("results_dir", "PIPEX_RESULTS_DIR", _text, "./results", "result tables"),
+    _setting("results_dir", "PIPEX_RESULTS_DIR", _text, "./results", "result tables: a folder, or s3://BUCKET/PREFIX"),
     _setting("github_step_summary", "GITHUB_STEP_SUMMARY", _text, None, "file to which --report github adds the summary of a job"),
 )  # fmt: skip
 
@@ -173,9 +173,8 @@ SETTINGS: Sequence[Setting] = (
 # Read and checked, for files and deployments that set them; nothing of this version asks for them.
 WITHOUT_EFFECT = frozenset(
     {
-        "cluster_enabled", "cluster_strategy", "checkpoint_backend", "s3_bucket", "auto_resume",
-        "telemetry", "metrics_port", "log_level", "log_format", "debug", "pool_size",
-        "pool_memory_mb", "database_url", "durability", "policy", "audit",
+        "cluster_enabled", "cluster_strategy", "telemetry", "metrics_port", "log_level",
+        "log_format", "debug", "durability", "policy", "audit",
     }
 )  # fmt: skip
 # Other programs read these too, so their presence says nothing about pipex.

@@ -11,6 +11,7 @@ from pipex_core.app.providing import Providing
 from pipex_core.app.reporting import rendered, text_suffixes
 from pipex_core.app.settings import Settings
 from pipex_core.app.stored import as_challenger
+from pipex_core.app.stores import below
 from pipex_core.app.suites import gate_of_suite, load_gate, load_suite
 from pipex_core.engine.services import Services
 from pipex_core.evals.batch import StepEvaluations
@@ -44,7 +45,7 @@ def step_evaluations(
             render=rendered,
             suffixes=text_suffixes,
         ),
-        open_store=lambda folder: wiring.results_store(output / folder),
+        open_store=lambda folder: wiring.results_store(below(output, folder)),
         load_suite=load_suite,
         read_target=desk.target,
         suite_gate=gate_of_suite,

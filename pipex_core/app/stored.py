@@ -9,6 +9,7 @@ from pipex_core.app.judges import certificates
 from pipex_core.app.pointers import pointed
 from pipex_core.app.settings import read_settings
 from pipex_core.app.suites import gate_of_suite, load_gate, load_suite
+from pipex_core.app.stores import is_url
 from pipex_core.errors import ConfigError
 from pipex_core.evals.archive import Archive, Stored
 from pipex_core.evals.baselines import Pointer, champion
@@ -41,7 +42,7 @@ def open_archive(results: str | None = None) -> Archive:
         ConfigError: ``no_results``, there is no such folder.
     """
     folder = results or read_settings().text("results_dir")
-    if not Path(folder).is_dir():
+    if not is_url(folder) and not Path(folder).is_dir():
         raise ConfigError(
             f"there is no results folder {folder}",
             code="no_results",

@@ -25,6 +25,7 @@ from pipex_core.app.files import read_text
 from pipex_core.app.known_metrics import metrics as metrics  # noqa: PLC0414 - handed on
 from pipex_core.app.providing import Providing
 from pipex_core.app.settings import Settings
+from pipex_core.app.stores import checkpoint_stores, is_url, object_store
 from pipex_core.engine.services import (
     NoFaults,
     Places,
@@ -167,6 +168,7 @@ def build_services(  # noqa: PLR0913 - what a process brings along, all named
         sessions=SessionStore(LocalBlobs(settings.checkpoint_dir)),
         session_variables=LocalBlobs(settings.checkpoint_dir),
         commands=_commands(settings),
+        checkpoints=checkpoint_stores(settings, faults=faults),
         watchers=_watchers(on_delta),
         audit=FileAudit(Path(settings.checkpoint_dir) / "audit.jsonl", clock=made.clock),
         redact=Redactor(secrets=settings.secrets()).text,
@@ -255,5 +257,9 @@ def typesetter(*, font: str | None = None) -> "Typesetter":
 
 
 def results_store(folder: str | Path) -> BlobStore:
-    """The store of result tables in a local folder."""
-    return LocalBlobs(folder)
+    """The store of result tables in a local folder, or at a URL ``s3://BUCKET/PREFIX``.
+
+    Raises:
+        ConfigError: The URL is of another kind.
+    """
+    return object_store(str(folder)) if is_url(folder) else LocalBlobs(folder)

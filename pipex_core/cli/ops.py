@@ -107,11 +107,50 @@ def _findings(settings: "Settings") -> Iterator[Finding]:
     yield Finding("python", "ok", version)
     for warning in settings.warnings:
         yield Finding("settings", "warning", warning)
-    for name in ("checkpoint_dir", "output_dir", "results_dir"):
+    for name in ("checkpoint_dir", "output_dir"):
         yield _folder(name, Path(settings.text(name)))
+    yield _results(settings.text("results_dir"))
+    yield _checkpoints(settings)
     yield from _keys(settings)
     yield _prices(settings)
     yield _metrics()
+
+
+def _results(place: str) -> Finding:
+    """Whether tables of results can be stored; at a URL one value is, and removed again."""
+    from pipex_core.app.stores import is_url, require_place
+    from pipex_core.app.wiring import results_store
+    from pipex_core.errors import ConfigError
+
+    if not is_url(place):
+        return _folder("results_dir", Path(place))
+    try:
+        require_place(place, results_store(place), option="PIPEX_RESULTS_DIR")
+    except ConfigError as exc:
+        return Finding("results_dir", "error", exc.message)
+    return Finding("results_dir", "ok", place)
+
+
+def _checkpoints(settings: "Settings") -> Finding:
+    """Whether checkpoints can be stored and read: by one value, which is removed again."""
+    from pipex_core.app.stores import checkpoint_stores, probe_key
+    from pipex_core.errors import PipexError
+
+    backend = settings.text("checkpoint_backend")
+    try:
+        stores = checkpoint_stores(settings)
+        if stores is not None:
+            blobs = stores.open(probe_key)
+            blobs.put(probe_key, b"pipex")
+            is_whole = blobs.get(probe_key) == b"pipex"
+            blobs.delete(probe_key)
+            if not is_whole:
+                return Finding("checkpoint_backend", "error", f"{backend} reads back differently")
+    except PipexError as exc:
+        return Finding("checkpoint_backend", "error", f"{backend}: {exc.message}")
+    if backend == "memory":
+        return Finding("checkpoint_backend", "warning", "memory: checkpoints end with the process")
+    return Finding("checkpoint_backend", "ok", backend)
 
 
 def _folder(name: str, path: Path) -> Finding:

@@ -3,15 +3,13 @@
 History is never rewritten: the other run stays as it is, and the document of the new one names it.
 """
 
-from collections.abc import Mapping
-
-from pipex_core.engine.journal import Journal, open_journal
+from pipex_core.engine.documents import document_schema, id_length, keep_document
+from pipex_core.engine.journal import open_journal
 from pipex_core.engine.keeping import header_of
 from pipex_core.engine.migration import Carried, Origin
-from pipex_core.engine.opening import document_key, document_schema, id_length
-from pipex_core.engine.records import StepRecord, error_json
+from pipex_core.engine.regaining import write_carried
 from pipex_core.engine.services import Services
-from pipex_core.jsonvalue import Json, canonical_bytes
+from pipex_core.jsonvalue import Json
 
 
 async def adopt(
@@ -56,34 +54,9 @@ async def adopt(
     )
     try:
         journal.start(header_of(document, services))
-        await _write(journal, carried)
-        services.journals.blobs(run_id).put(document_key, canonical_bytes(document))
+        await write_carried(journal, carried)
+        keep_document(services, document)
         await journal.close("succeeded" if is_finished else None)
     finally:
         journal.release()
     return run_id
-
-
-async def _write(journal: Journal, carried: Carried) -> None:
-    for record in carried.records:
-        journal.append_soon({**_end(record), **await journal.field("result", record.stored())})
-    taken = {
-        "spent_nanousd": carried.spent_nanousd,
-        "calls": carried.calls,
-        "tokens": carried.tokens,
-        "provider": carried.provider,
-    }
-    await journal.append({"t": "note", "text": "the run starts here", "carried": taken})
-
-
-def _end(record: StepRecord) -> Mapping[str, Json]:
-    end: dict[str, Json] = {
-        "t": "unit_end",
-        "unit": record.name,
-        "attempt": max(record.attempts, 1),
-        "status": record.status,
-        "error": error_json(record.error),
-    }
-    if record.status == "failed" and not record.ends_run:
-        end["final"] = True
-    return end

@@ -43,7 +43,10 @@ class Keeper:
         self._blobs = blobs
         self._services = services
         self._document = document
-        self._checkpoints = Checkpoints(blobs, faults=services.faults)
+        kept = services.checkpoint_blobs(journal.run_id)
+        self._checkpoints = Checkpoints(kept, faults=services.faults)
+        stores = services.checkpoints
+        self._backends = ["local"] if stores is None else list(stores.backends)
         self._seq = 0
         self._previous: str | None = None
         self._saving = asyncio.Lock()
@@ -81,7 +84,7 @@ class Keeper:
             saved = await self._saved(snapshot, label)
             self._state.saved(snapshot)
             self._seq, self._previous = saved.ref.seq, saved.sha256
-        facts = {"seq": saved.ref.seq, "sha256": saved.sha256, "backends": ["local"]}
+        facts = {"seq": saved.ref.seq, "sha256": saved.sha256, "backends": self._backends}
         self.journal.append_soon({"t": "checkpoint", **facts})
         return saved.ref.seq
 
@@ -196,7 +199,7 @@ class Keeper:
             workflow=self._plan.name,
             seq=self._seq + 1,
             epoch=self.journal.epoch,
-            journal_n=self.journal.written,
+            journal_n=self.journal.written + self.journal.state.lost,
             plan_digest=self._plan.digest,
             inputs_digest=self._document["inputs_digest"],
             created_at=self._services.clock.now().isoformat(timespec="milliseconds"),

@@ -2,22 +2,24 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
 
 from pipex_core.engine.checkpoint import Checkpoints, Loaded
+from pipex_core.engine.documents import (
+    document_of,
+    document_schema,
+    id_length,
+    keep_document,
+)
 from pipex_core.engine.fold import RunState
 from pipex_core.engine.journal import Journal, open_journal
 from pipex_core.engine.keeping import Keeper, header_of
+from pipex_core.engine.regaining import regained
 from pipex_core.engine.services import Services
 from pipex_core.errors import ConfigError, StoreError
-from pipex_core.jsonvalue import Json, canonical_bytes, digest, equal, parse
+from pipex_core.jsonvalue import Json, digest, equal
 from pipex_core.spec.plan import Plan
-
-document_schema: Final = "pipex.document/1"
-document_key: Final = "run.json"
-id_length: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +68,12 @@ async def open_run(
         StoreError: ``journal_damaged``, ``state_lost``, ``schema_too_new``, or the store failed.
     """
     run_id = wanted.run_id or ""
-    known = _document_of(run_id, services) if wanted.resume else None
-    if known is None:
+    known, warnings = None, list(services.checkpoints.warnings if services.checkpoints else ())
+    if wanted.resume:
+        known = document_of(services, run_id)
+        seq = await regained(services, known)
+        warnings += [] if seq is None else [("journal_lost", _begun_anew(run_id, seq))]
+    else:
         run_id = run_id or services.ids.token(id_length)
     with services.hold():
         journal = await asyncio.to_thread(
@@ -80,11 +86,20 @@ async def open_run(
         )
     try:
         if known is None:
-            return await _created(plan, inputs, services, wanted, journal)
-        return await _resumed(plan, inputs, services, wanted, journal, known)
+            opened = await _created(plan, inputs, services, wanted, journal)
+        else:
+            opened = await _resumed(plan, inputs, services, wanted, journal, known)
     except BaseException:
         journal.release()
         raise
+    return replace(opened, warnings=(*warnings, *opened.warnings))
+
+
+def _begun_anew(run_id: str, seq: int) -> str:
+    return (
+        f"this host has no journal of run {run_id}, which goes on from checkpoint {seq};"
+        " what was asked after it is asked again, and may be paid twice"
+    )
 
 
 async def _created(
@@ -115,7 +130,7 @@ async def _created(
     journal.start(header_of(document, services))
     await journal.append({"t": "note", "text": "the run is created"})
     with services.hold():
-        await asyncio.to_thread(blobs.put, document_key, canonical_bytes(document))
+        await asyncio.to_thread(keep_document, services, document)
     return Opened(keeper=Keeper(plan, journal, blobs, services, document), started=started)
 
 
@@ -132,10 +147,12 @@ async def _resumed(
         message = f"run {run_id} has succeeded; `pipex run` starts a new one"
         raise ConfigError(message, code="run_finished")
     blobs = services.journals.blobs(run_id)
-    loaded = Checkpoints(blobs, faults=services.faults).latest()
+    loaded = Checkpoints(services.checkpoint_blobs(run_id), faults=services.faults).latest()
     _require_whole(run_id, state, loaded)
     if document["plan_digest"] is None and not wanted.force:
-        message = f"nobody knows what run {run_id} was started with; if it was this, go on with --force"
+        message = (
+            f"nobody knows what run {run_id} was started with; if it was this, go on with --force"
+        )
         raise ConfigError(message, code="checkpoint_mismatch")
     changed = _changed(plan, inputs, document)
     if changed and not wanted.force:
@@ -169,9 +186,8 @@ async def _known_now(
 ) -> Mapping[str, Json]:
     """The document of a run from elsewhere, with the plan and the inputs that it goes on with."""
     known = {**document, **_identity(plan, inputs)}
-    blobs = services.journals.blobs(document["run_id"])
     with services.hold():
-        await asyncio.to_thread(blobs.put, document_key, canonical_bytes(known))
+        await asyncio.to_thread(keep_document, services, known)
     return known
 
 
@@ -183,26 +199,6 @@ def _identity(plan: Plan, inputs: Mapping[str, Json]) -> dict[str, Json]:
         "inputs_digest": digest(dict(inputs)),
         "step_digests": {step.name: step.digest for step in plan.steps},
     }
-
-
-def _document_of(run_id: str, services: Services) -> Mapping[str, Json]:
-    """The document of a run.
-
-    Raises:
-        ConfigError: ``unknown_run``.
-    """
-    try:
-        data = services.journals.blobs(run_id).get(document_key)
-    except StoreError as exc:
-        if exc.code not in {"not_found", "path_denied"}:
-            raise
-        message = f"there is no run {run_id!r}; `pipex checkpoint list` shows those there are"
-        raise ConfigError(message, code="unknown_run") from exc
-    document: Mapping[str, Json] = parse(data.decode("utf-8", "surrogatepass"))
-    if document["schema"] != document_schema:
-        message = f"run {run_id} was written by a newer pipex ({document['schema']})"
-        raise StoreError(message, code="schema_too_new")
-    return document
 
 
 def _require_whole(run_id: str, state: RunState, loaded: Loaded | None) -> None:

@@ -107,6 +107,21 @@ Watcher = Callable[[Watched], Listener]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointStores:
+    """Where checkpoints are kept when it is not beside the journals.
+
+    Attributes:
+        open: The files of a run there, by its id.
+        backends: Names of the stores, for the journal.
+        warnings: (code, message) that every run is told of.
+    """
+
+    open: Callable[[str], BlobStore]
+    backends: Sequence[str]
+    warnings: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """Everything that the engine needs and does not make itself.
 
@@ -128,6 +143,7 @@ class Services:
         session_variables: Keeps the variables of sessions, likewise.
         commands: Runs the commands of models; None where the deployment does not allow any.
         asked: Is shown the path of a step and each prompt that it sends, or None.
+        checkpoints: Where checkpoints are kept; None for beside the journals.
         audit: Where hooks of pipelines write what models do; None where nobody keeps it.
         watchers: Streaming handlers by name. What they make hears ``delta`` events with ``text``,
             ``restart`` and ``is_end``.
@@ -158,3 +174,9 @@ class Services:
     asked: Callable[[str, str], None] | None = None
     watchers: Mapping[str, Watcher] = field(default_factory=dict)
     audit: AuditLog | None = None
+    checkpoints: CheckpointStores | None = None
+
+    def checkpoint_blobs(self, run_id: str) -> BlobStore:
+        """What keeps the checkpoints of a run."""
+        found = self.checkpoints
+        return self.journals.blobs(run_id) if found is None else found.open(run_id)

@@ -181,13 +181,13 @@ def test_what_this_version_does_not_act_on_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("pipex.toml").write_text("pool_size = 7\n", "utf-8")
+    Path("pipex.toml").write_text('policy = "roles.yaml"\n', "utf-8")
     found = read_settings(
-        {"CHECKPOINT_BACKEND": "s3", "PIPEX_DURABILITY": "process", "LOG_LEVEL": "debug"}
+        {"PIPEX_AUDIT": "sql", "PIPEX_DURABILITY": "process", "LOG_LEVEL": "debug"}
     )
     assert found.warnings == (
-        "CHECKPOINT_BACKEND has no effect in this version of pipex",
-        "pipex.toml: pool_size has no effect in this version of pipex",
+        "pipex.toml: policy has no effect in this version of pipex",
+        "PIPEX_AUDIT has no effect in this version of pipex",
     )
     assert {setting.field for setting in SETTINGS} >= WITHOUT_EFFECT
 
