@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -204,10 +205,26 @@ def _call_cache(clock: Clock) -> BlobCallCache:
     return BlobCallCache(cache_store(), clock=clock)
 
 
+def day_left_usd(settings: Settings, day: date) -> float | None:
+    """USD that real calls may still cost on a day, what is reserved taken off; None without a cap.
+
+    Raises:
+        StoreError: The account cannot be used.
+    """
+    cap = settings.daily_cost_usd
+    if cap is None:
+        return None
+    now = _day_accounts(settings).standing(day, "live")
+    return max(0, nanousd_of(cap) - now.spent - now.reserved) / 1e9
+
+
 def _day_budget(settings: Settings, clock: Clock) -> DayBudget | None:
     """The cap of the day on what all processes with this checkpoint folder spend; None without one."""
     cap = settings.daily_cost_usd
     if cap is None:
         return None
-    accounts = SqliteDayAccounts(Path(settings.text("checkpoint_dir")) / day_accounts_file)
-    return DayBudget(accounts, cap_nanousd=nanousd_of(cap), clock=clock)
+    return DayBudget(_day_accounts(settings), cap_nanousd=nanousd_of(cap), clock=clock)
+
+
+def _day_accounts(settings: Settings) -> SqliteDayAccounts:
+    return SqliteDayAccounts(Path(settings.text("checkpoint_dir")) / day_accounts_file)
