@@ -10,9 +10,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from operator import attrgetter
 from typing import Literal
 
-from pipex_core.engine.encoding import encoded, pair
+from pipex_core.engine.encoding import encoded, object_of, pair
 from pipex_core.engine.snapshot import Snapshot, whole
 from pipex_core.errors import StoreError
 from pipex_core.jsonvalue import Json, canonical_bytes, digest_bytes, parse
@@ -128,7 +129,8 @@ class Checkpoints:
         self._policy = policy or RotationPolicy()
         # Unpinned ones to the day on which they were saved, in the order of their numbers.
         self._known: dict[CheckpointRef, str] | None = None
-        self._pairs: dict[str, tuple[Json, bytes]] = {}
+        self._same: Sequence[Json] = ()
+        self._form = b""
 
     def save(self, checkpoint: Checkpoint, snapshot: Snapshot) -> Saved:
         """Store a checkpoint and what it names, read them back, and drop old ones now and then.
@@ -268,22 +270,18 @@ class Checkpoints:
 
     def _envelope(self, checkpoint: Checkpoint, snapshot: Snapshot) -> bytes:
         """Canonical JSON of the whole file; the state is large and was encoded before."""
-        digests = pair("step_digests", snapshot.digests)
-        made = {"payload": pair("payload", snapshot.payload), "step_digests": digests}
-        found = {"schema": checkpoint_schema, "payload_sha256": digest_bytes(snapshot.payload)}
-        return b"{%b}" % b",".join(
-            [
-                made.get(name) or self._pair(name, found.get(name) or getattr(checkpoint, name))
-                for name in _envelope_fields
-            ]
-        )
-
-    def _pair(self, name: str, value: Json) -> bytes:
-        """Most fields are the same in all checkpoints of a run; they are encoded once."""
-        known = self._pairs.get(name)
-        if known is None or known[0] != value:
-            known = self._pairs[name] = (value, pair(name, encoded(value)))
-        return known[1]
+        same = _same_fields(checkpoint)
+        if same != self._same:
+            self._same, self._form = same, _form(checkpoint)
+        return self._form % {
+            b"created_at": encoded(checkpoint.created_at),
+            b"journal_n": checkpoint.journal_n,
+            b"payload": snapshot.payload,
+            b"payload_sha256": encoded(digest_bytes(snapshot.payload)),
+            b"prev_sha256": encoded(checkpoint.prev_sha256),
+            b"seq": checkpoint.seq,
+            b"step_digests": snapshot.digests,
+        }
 
     def _put(self, key: str, data: bytes) -> None:
         self._blobs.put(key, data)
@@ -326,7 +324,22 @@ def expendable(
     return [ref for ref in days if ref not in kept]
 
 
-_envelope_fields = sorted({*Checkpoint.__slots__, "schema", "payload", "payload_sha256"})
+# Fields of an envelope whose values differ from checkpoint to checkpoint of a run.
+_numbers = ("journal_n", "seq")
+_own_fields = ("created_at", "payload", "payload_sha256", "prev_sha256", "step_digests")
+_same_names = sorted({*Checkpoint.__slots__}.difference(_numbers, _own_fields))
+_same_fields = attrgetter(*_same_names)
+
+
+def _form(checkpoint: Checkpoint) -> bytes:
+    """The envelope with a place for each value that differs: the rest is encoded once for a run."""
+    pairs = {name: pair(name, b"%%(%b)d" % name.encode()) for name in _numbers}
+    pairs |= {name: pair(name, b"%%(%b)b" % name.encode()) for name in _own_fields}
+    same = {name: getattr(checkpoint, name) for name in _same_names}
+    for name, value in {**same, "schema": checkpoint_schema}.items():
+        pairs[name] = pair(name, encoded(value).replace(b"%", b"%%"))
+    return object_of(pairs)
+
 
 _verdicts: Mapping[str, Verdict] = {
     "not_found": "missing",

@@ -65,6 +65,20 @@ def test_the_file_is_canonical_json_named_by_its_number_and_hash() -> None:
     assert document["payload_sha256"] == hashlib.sha256(payload).hexdigest()
 
 
+@pytest.mark.parametrize("workflow", ["50 % done", "%(seq)d", 'naïve "one"\n'])
+def test_any_name_of_a_workflow_comes_back_from_its_checkpoints(workflow: str) -> None:
+    _, checkpoints = store()
+    for seq in (1, 2):
+        checkpoints.save(replace(first, seq=seq, workflow=workflow), snapshot)
+        assert checkpoints.load(seq).checkpoint == replace(first, seq=seq, workflow=workflow)
+
+
+def test_checkpoints_of_two_processes_each_say_their_epoch() -> None:
+    _, checkpoints = store(saves=1)
+    checkpoints.save(replace(first, seq=2, epoch=2), snapshot)
+    assert [checkpoints.load(seq).checkpoint.epoch for seq in (1, 2)] == [1, 2]
+
+
 def test_versions_are_listed_newest_first_and_at_the_end_only_the_last_five_stay() -> None:
     _, checkpoints = store(saves=7)
     assert [ref.seq for ref in checkpoints.rotate()] == [1, 2]
