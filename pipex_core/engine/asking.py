@@ -11,7 +11,7 @@ from pipex_core.engine.toolcalls import JournalToolLog
 from pipex_core.errors import ProviderError
 from pipex_core.jsonvalue import Json
 from pipex_core.llm.client import CachePolicy, CacheUse, Reply
-from pipex_core.llm.cost import Budget
+from pipex_core.llm.cost import Budget, Ledger
 from pipex_core.llm.limits import RetryPolicy
 from pipex_core.llm.provider import Request
 from pipex_core.llm.router import gives_up
@@ -62,7 +62,8 @@ class Asking:
         )
         self._log = CountedLog(self._journalled)
         self._onlooker = onlooker
-        self._ledger = execution.ledger.child(Budget.of(budget or {}, name="step"))
+        self._budget = budget or {}
+        self._ledger: Ledger | None = None
         self._told_divergence = False
         self.attempts = 0
         self.tokens = Tokens()
@@ -71,7 +72,8 @@ class Asking:
     @property
     def cost_nanousd(self) -> int:
         """Of all calls, those answered before a restart and failed attempts included."""
-        return self._ledger.spent.nanousd + self._log.known_nanousd
+        spent = 0 if self._ledger is None else self._ledger.spent.nanousd
+        return spent + self._log.known_nanousd
 
     async def call(
         self, request: Request, *, fallback_model: str | None = None, retries: int | None = None
@@ -151,6 +153,12 @@ class Asking:
         key = self._execution.services.client.key_of(replace(request, messages=messages))
         return replace(self._cache, key=key)
 
+    def _account(self) -> Ledger:
+        """What the calls of this try count against; opened for the first, as many steps make none."""
+        if self._ledger is None:
+            self._ledger = self._execution.ledger.child(Budget.of(self._budget, name="step"))
+        return self._ledger
+
     async def _sent(self, request: Request, retry: RetryPolicy) -> Reply:
         base = request.origin.attempt - 1
         asked = self._execution.services.asked
@@ -162,7 +170,7 @@ class Asking:
             reply = await self._execution.services.client.call(
                 request,
                 log=self._log,
-                ledger=self._ledger,
+                ledger=self._account(),
                 retry=retry,
                 deadline=self._deadline,
                 cache=self._cache_use(request),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pipex_core.engine.fold import Unit, input_classes
+from pipex_core.engine.fold import Unit, input_classes, never_begun
 from pipex_core.engine.journal import Journal
 from pipex_core.errors import ProviderError
 from pipex_core.jsonvalue import Json
@@ -56,7 +56,7 @@ class JournalCallLog:
         self._kept = kept
         self._journal = journal
         self._unit = unit
-        self._before = before or Unit()
+        self._before = before or never_begun
         self._next = -1
         self.divergence: Divergence | None = None
 

@@ -220,7 +220,8 @@ class _Run:
         self._spent.said.clear()
         try:
             outcome = await self._work().run(self._context(asking))
-            self._charge(outcome.paid)
+            if outcome.paid.is_something:
+                self._charge(outcome.paid)
         finally:
             self._spent.cost_nanousd += asking.cost_nanousd
             self._spent.tokens += asking.tokens
@@ -245,8 +246,7 @@ class _Run:
         self._spent.cost_nanousd += paid.nanousd
         self._spent.tokens += paid.tokens
         tokens = paid.tokens.input + paid.tokens.output
-        amount = Amount(nanousd=paid.nanousd, tokens=tokens, calls=paid.calls)
-        self._execution.ledger.charge(amount)
+        self._execution.ledger.charge(Amount(nanousd=paid.nanousd, tokens=tokens, calls=paid.calls))
 
     def _work(self) -> Step:
         return self._execution.services.steps.get(self._step.type)()

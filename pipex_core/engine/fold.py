@@ -85,6 +85,9 @@ class Unit:
         )
 
 
+never_begun: Final = Unit()  # only to be looked at: one for all
+
+
 @dataclass(slots=True, kw_only=True)
 class RunState:
     """The state of a run's journal.

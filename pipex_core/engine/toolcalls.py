@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 
 from pipex_core.engine.calls import JournalCallLog
 from pipex_core.engine.execution import Execution
-from pipex_core.engine.fold import Unit
+from pipex_core.engine.fold import Unit, never_begun
 from pipex_core.engine.journal import Journal
 from pipex_core.errors import StoreError
 from pipex_core.jsonvalue import Json
@@ -26,7 +26,7 @@ class JournalToolLog:
     ) -> None:
         self._journal = journal
         self._unit = unit
-        self._before = before or Unit()
+        self._before = before or never_begun
         self._calls = calls
 
     def known(self, call: ToolBegun) -> KnownTool | None:

@@ -52,6 +52,11 @@ class Paid:
     tokens: Tokens = field(default_factory=Tokens)
     calls: int = 0
 
+    @property
+    def is_something(self) -> bool:
+        """Whether anything was paid or asked."""
+        return self != nothing_paid
+
 
 nothing_paid: Final = Paid()
 
