@@ -16,7 +16,7 @@ from pipex_core.app.pointers import (
     shelf,
 )
 from pipex_core.app.settings import read_settings
-from pipex_core.app.stored import find_run, judge_stored
+from pipex_core.app.stored import Ruled, find_run, judge_stored
 from pipex_core.errors import ConfigError
 from pipex_core.evals.archive import Archive
 from pipex_core.evals.baselines import (
@@ -85,10 +85,18 @@ def set_baseline(archive: Archive, word: str, wish: Wish) -> Moved:
     return _moved(archive, place, _move("set", place, wish, seen), wish)
 
 
-def promote(archive: Archive, word: str, wish: Wish, *, gate_file: str | None = None) -> Moved:
+def promote(
+    archive: Archive,
+    word: str,
+    wish: Wish,
+    *,
+    gate_file: str | None = None,
+    ruled: Ruled | None = None,
+) -> Moved:
     """Let a name stand for a run that passes its gate against the run that the name stands for now.
 
-    The verdict is computed here and now from the rows. One that is no PASS moves nothing, unless
+    The verdict is computed here and now from the rows, under one ruler where ``ruled`` brings that
+    about. One that is no PASS moves nothing, unless
     ``wish.force`` says so, which the log and the audit log tell.
 
     Raises:
@@ -106,7 +114,9 @@ def promote(archive: Archive, word: str, wish: Wish, *, gate_file: str | None = 
         allow_subset=wish.allow_subset,
     )
     named = wish.name if seen else None  # a name that is new is judged as the gate says
-    verdict = judge_stored(archive, archive.load(place), gate_file=gate_file, baseline=named)
+    verdict = judge_stored(
+        archive, archive.load(place), gate_file=gate_file, baseline=named, ruled=ruled
+    )
     passed = verdict.verdict == "PASS"
     if not (passed or wish.force):
         return Moved(

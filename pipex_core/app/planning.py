@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from pipex_core.app.pointers import pointed
-from pipex_core.app.stored import find_run, open_archive
+from pipex_core.app.stored import load_pair, open_archive
 from pipex_core.app.suites import load_suite, suite_word
 from pipex_core.errors import ConfigError
 from pipex_core.evals.archive import Archive, Stored
@@ -74,11 +73,7 @@ def plan_comparison(asked: PowerQuestion) -> PowerPlan:
 def _loaded(asked: PowerQuestion) -> tuple[Stored | None, Stored | None]:
     if asked.runs is None:
         return None, None
-    archive = open_archive(asked.results)
-    now = archive.load(find_run(archive, asked.runs[1]))
-    suite = now.place.suite_id if pointed(asked.runs[0], now.place.suite_id) else None
-    place = find_run(archive, asked.runs[0], suite=suite)
-    return archive.load(place, reducer=now.manifest["reducer"]), now
+    return load_pair(open_archive(asked.results), *asked.runs)
 
 
 def _first_metric(now: Stored | None) -> str:

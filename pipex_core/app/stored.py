@@ -1,5 +1,6 @@
 """Stored runs by the words people use for them: to be shown, compared, judged again, or taken as a baseline."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,9 @@ from pipex_core.evals.verdict import Verdict
 
 if TYPE_CHECKING:
     from pipex_core.evals.notebook import Results
+
+
+Ruled = Callable[[Stored, Stored], tuple[Stored, Stored]]
 
 
 def load_results(results: str = "results") -> "Results":
@@ -77,6 +81,17 @@ def find_run(archive: Archive, word: str, *, suite: str | None = None) -> Place:
         raise ConfigError(exc.message, code=exc.code, next_step="pipex eval list") from exc
 
 
+def load_pair(archive: Archive, before: str, after: str) -> tuple[Stored, Stored]:
+    """Two runs by their words, the first read as the second is; a baseline is that of its suite.
+
+    Raises:
+        ConfigError: As ``find_run``.
+    """
+    b = archive.load(find_run(archive, after))
+    suite = b.place.suite_id if pointed(before, b.place.suite_id) else None
+    return archive.load(find_run(archive, before, suite=suite), reducer=b.manifest["reducer"]), b
+
+
 def _blessed(archive: Archive, suite_id: str, found: Pointer) -> Place:
     """The place of the run that a baseline names."""
     for place in archive.places(suite=suite_id):
@@ -96,10 +111,12 @@ def judge_stored(
     gate_file: str | None,
     baseline: str | None,
     allow_uncertified: bool = False,
+    ruled: Ruled | None = None,
 ) -> Verdict:
     """The verdict of a gate on a stored run: of a file, or of the suite that the run was made on.
 
-    ``allow_uncertified`` lets judges gate that have no valid certificate today.
+    ``allow_uncertified`` lets judges gate that have no valid certificate today. ``ruled`` brings the
+    baseline and the run under one ruler before they are compared.
 
     Raises:
         ConfigError: ``no_gate``, neither names rules; or the gate does not fit the run.
@@ -111,14 +128,16 @@ def judge_stored(
     named = baseline or gate.baseline
     found = None
     if named:
-        found = baseline_of(
+        found = stored_baseline(
             archive,
             stored.place.suite_id,
             named,
             but=stored.place,
             reducer=stored.manifest["reducer"],
         )
-    return judge(gate, as_challenger(stored), baseline=found)
+    if found is not None and ruled is not None:
+        found, stored = ruled(found, stored)
+    return judge(gate, as_challenger(stored), baseline=found.judged if found else None)
 
 
 def gate_for(stored: Stored, gate_file: str | None) -> Gate:
@@ -147,6 +166,19 @@ def baseline_of(
     but: Place | None = None,
     reducer: str | None = None,
 ) -> Baseline | None:
+    """``stored_baseline`` as a gate sees it."""
+    found = stored_baseline(archive, suite_id, name, but=but, reducer=reducer)
+    return None if found is None else found.judged
+
+
+def stored_baseline(
+    archive: Archive,
+    suite_id: str,
+    name: str,
+    *,
+    but: Place | None = None,
+    reducer: str | None = None,
+) -> Stored | None:
     """The stored run under a name: a pointer, a target's newest run, a run id, or ``latest``.
 
     None when the champion is not named yet, or when the name means ``but`` itself. Repeats become
@@ -167,7 +199,7 @@ def baseline_of(
             code="baseline_missing",
             next_step="pipex eval list, or leave the baseline out",
         ) from exc
-    return None if place == but else archive.load(place, reducer=reducer).judged
+    return None if place == but else archive.load(place, reducer=reducer)
 
 
 def _gate_of_run(stored: Stored) -> Gate:

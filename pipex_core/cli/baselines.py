@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipex_core.cli.main import LazyGroup, counted, emit, exit_failed, exit_ok
+from pipex_core.cli.main import LazyGroup, counted, emit, exit_failed, exit_ok, note
 from pipex_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -85,10 +85,17 @@ def promote(run_id: str, **given: Any) -> int:  # noqa: ANN401 - click's options
     cannot be used.
     """
     from pipex_core.app.baselines import promote as promoted
+    from pipex_core.app.rulers import ruler
     from pipex_core.app.stored import open_archive
 
     archive = open_archive(given["results"])
-    moved = promoted(archive, run_id, _wish(given), gate_file=given["gate"])
+    moved = promoted(
+        archive,
+        run_id,
+        _wish(given),
+        gate_file=given["gate"],
+        ruled=ruler(given["results"], tell=note),
+    )
     _say(moved, as_json=given["as_json"])
     is_refused = moved.entry is None and moved.verdict is not None
     return exit_failed if is_refused else exit_ok

@@ -35,21 +35,25 @@ cut_text = 100
 @click.option(
     "--gate", metavar="FILE", help="Also judge B against A; the exit code is the verdict's."
 )
+@click.option(
+    "--rescore", is_flag=True, help="Ask judges that changed again about both runs; costs money."
+)
 @click.option("--allow-partial", is_flag=True, help="Compare although few cases are common.")
 @click.option("--results", metavar="DIR", help="Folder of the result tables.  [default: results]")
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON object.")
 def compare(before: str, after: str, **given: Any) -> int:  # noqa: ANN401 - click's options
     """Compare run B with run A on their common cases: better, worse, or one cannot tell.
 
-    A run is an id, a unique prefix, latest, latest:SUITE, or the name of a target or model.
+    A run is an id, a unique prefix, latest, latest:SUITE, a baseline such as champion, or the name of
+    a target or model. Where a metric changed since, the stored answers of both are scored again.
     """
-    from pipex_core.app.stored import find_run, open_archive
+    from pipex_core.app.rulers import ruler
+    from pipex_core.app.stored import load_pair, open_archive
     from pipex_core.evals.compare import compare as compared
     from pipex_core.evals.pairs import comparable
 
-    archive = open_archive(given["results"])
-    b = archive.load(find_run(archive, after))
-    a = archive.load(find_run(archive, before), reducer=b.manifest["reducer"])
+    ruled = ruler(given["results"], judges=given["rescore"], tell=note)
+    a, b = ruled(*load_pair(open_archive(given["results"]), before, after))
     matched = comparable(a.judgement.arm, b.judgement.arm, allow_partial=given["allow_partial"])
     rows = compared(
         a.judgement.arm,
@@ -90,6 +94,7 @@ def gate(run_id: str, **given: Any) -> int:  # noqa: ANN401 - click's options
     Exit codes: 0 PASS, 1 FAIL, 2 the gate cannot be used, 3 INCONCLUSIVE, 4 INCOMPLETE.
     """
     from pipex_core.app.baselines import promote_by_rule
+    from pipex_core.app.rulers import ruler
     from pipex_core.app.stored import find_run, gate_for, judge_stored, open_archive
 
     archive = open_archive(given["results"])
@@ -100,6 +105,7 @@ def gate(run_id: str, **given: Any) -> int:  # noqa: ANN401 - click's options
         gate_file=given["gate"],
         baseline=given["baseline"],
         allow_uncertified=given["allow_uncertified"],
+        ruled=ruler(given["results"], tell=note),
     )
     payload = {"schema": "pipex.verdict/1", "run_id": stored.place.run_id, **verdict.as_json()}
     promotion = gate_for(stored, given["gate"]).promotion
@@ -202,10 +208,10 @@ def _compare_lines(
 
 def _verdict_lines(verdict: Any, run: "Stored") -> Iterator[str]:  # noqa: ANN401 - a Verdict, imported when needed
     from pipex_core.evals.rendering import number
-    from pipex_core.evals.verdict import sentence, uncertified
+    from pipex_core.evals.verdict import sentence, told
 
     yield sentence(verdict, cost_per_case=run.judgement.summary.value("cost_per_case"))
-    yield from (f"  {line}" for line in verdict.warnings if line.startswith(uncertified))
+    yield from (f"  {line}" for line in verdict.warnings if line.startswith(told))
     for rule in verdict.as_json()["rules"]:
         place = f" on {rule['slice']}" if rule["slice"] else ""
         reason = f" ({rule['reason']})" if rule["reason"] else ""
