@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from pipex_core.app.pipelines import load_pipeline
 from pipex_core.app.project import Layout, Project, list_project, open_project, usual_layout
+from pipex_core.app.stores import inside
 from pipex_core.app.settings import read_settings
 from pipex_core.errors import ConfigError, PipexError
 from pipex_core.spec.plan import Plan
@@ -110,11 +110,11 @@ def _check_executor(executor: dg.ExecutorDefinition) -> None:
 
 def resources_of(project_dir: str) -> dict[str, Any]:
     """The services, and the two IO managers, with their files below the project's results."""
-    below = Path(project_settings(project_dir).text("results_dir")) / "dagster"
+    results = project_settings(project_dir).text("results_dir")
     return {
         core_key: PipexResource(project_dir=project_dir),
-        tables_key: ArrowTable(base_dir=str(below / tables_dir)),
-        records_key: JsonRecord(base_dir=str(below / records_dir)),
+        tables_key: ArrowTable(base_dir=inside(results, "dagster", tables_dir)),
+        records_key: JsonRecord(base_dir=inside(results, "dagster", records_dir)),
     }
 
 

@@ -1,7 +1,6 @@
 """An evaluation put where everybody looks: its run in the results store, its report, and its end in the verdict's table."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -86,8 +85,6 @@ def write_report(run: EvalRun, desk: Desk) -> Report:
         desk.archive, place_of_job(run.job), settings=desk.settings, results=desk.results
     )
     text = rendered(found, "markdown")
-    folder = Path(desk.results) / "reports"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{run.run_id}.md"
-    path.write_text(text, encoding="utf-8", newline="\n")
-    return Report(path=str(path), text=text)
+    key = f"reports/{run.run_id}.md"
+    desk.blobs.put(key, text.encode())
+    return Report(path=desk.blobs.url(key), text=text)

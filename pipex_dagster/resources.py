@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import dagster as dg
 from upath import UPath
@@ -19,11 +18,20 @@ from pipex_core.app.evaluations import Desk
 from pipex_core.app.project import ModelEntry
 from pipex_core.app.providing import providing_of
 from pipex_core.app.settings import Settings, read_settings
-from pipex_core.app.wiring import unheard
+from pipex_core.app.stores import below
+from pipex_core.app.wiring import results_store, unheard
 from pipex_core.errors import StoreError
 from pipex_core.evals.suite import Suite
 from pipex_core.evals.target import Target
 from pipex_core.telemetry import Listener
+from pipex_dagster.objects import (
+    ObjectRecords,
+    ObjectTables,
+    record_bytes,
+    safe_partition,
+    table_bytes,
+    table_of,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,7 +39,7 @@ if TYPE_CHECKING:
 core_key = "pipex"
 tables_key = "pipex_tables"
 records_key = "pipex_records"
-metadata_prefix = "pipex."
+bucket_scheme = "s3://"
 part_suffix = ".part"
 local_protocols = ("", "file")
 
@@ -65,7 +73,7 @@ class PipexResource(dg.ConfigurableResource["PipexResource"]):
         Raises:
             ConfigError: Replay without a cassette.
         """
-        below = {
+        files = {
             name: str(Path(self.project_dir) / value)
             for name in ("mock_responses", "cassette")
             if (value := provider.get(name))
@@ -73,7 +81,7 @@ class PipexResource(dg.ConfigurableResource["PipexResource"]):
         settings = self.settings
         return Desk(
             settings=settings,
-            providing=providing_of(settings, **{**provider, **below}),
+            providing=providing_of(settings, **{**provider, **files}),
             results=settings.text("results_dir"),
             listener=listener,
         )
@@ -108,11 +116,11 @@ class PipexResource(dg.ConfigurableResource["PipexResource"]):
 def project_settings(project_dir: str) -> Settings:
     """The settings of the process, with relative folders below the project instead of the process's own."""
     found = read_settings()
-    below = {
-        name: str(Path(project_dir) / found.values[name])
+    folders = {
+        name: below(project_dir, found.text(name))
         for name in ("workspace_dir", "output_dir", "checkpoint_dir", "results_dir")
     }
-    return read_settings(options={**below, "project_dir": project_dir})
+    return read_settings(options={**folders, "project_dir": project_dir})
 
 
 def root_of(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> tuple[str, datetime]:
@@ -130,35 +138,39 @@ def root_of(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> tuple[
     return record.dagster_run.run_id, record.create_timestamp
 
 
-class ArrowTable(dg.ConfigurableIOManagerFactory["ParquetTables"]):
+class ArrowTable(dg.ConfigurableIOManagerFactory["Tables"]):
     """IO manager of asset tables: one Parquet file per asset and partition.
 
     Attributes:
-        base_dir: Folder of the files; made when missing.
+        base_dir: Folder of the files, made when missing, or ``s3://BUCKET/PREFIX``.
     """
 
     base_dir: str
 
-    def create_io_manager(self, context: dg.InitResourceContext) -> "ParquetTables":  # noqa: ARG002 - Dagster's signature
+    def create_io_manager(self, context: dg.InitResourceContext) -> "Tables":  # noqa: ARG002 - Dagster's signature
+        if self.base_dir.startswith(bucket_scheme):
+            return ObjectTables(results_store(self.base_dir))
         return ParquetTables(UPath(self.base_dir))
 
 
-class JsonRecord(dg.ConfigurableIOManagerFactory["JsonRecords"]):
+class JsonRecord(dg.ConfigurableIOManagerFactory["JsonRecords | ObjectRecords"]):
     """IO manager of what travels between the ops of a pipeline: one JSON file per output.
 
     Attributes:
-        base_dir: Folder of the files; made when missing.
+        base_dir: Folder of the files, made when missing, or ``s3://BUCKET/PREFIX``.
     """
 
     base_dir: str
 
-    def create_io_manager(self, context: dg.InitResourceContext) -> "JsonRecords":  # noqa: ARG002 - Dagster's signature
+    def create_io_manager(self, context: dg.InitResourceContext) -> "JsonRecords | ObjectRecords":  # noqa: ARG002 - Dagster's signature
+        if self.base_dir.startswith(bucket_scheme):
+            return ObjectRecords(results_store(self.base_dir))
         return JsonRecords(UPath(self.base_dir))
 
 
 class _AtomicFiles(dg.UPathIOManager):
     def make_safe_partition_path(self, base_path: UPath, partition: str) -> UPath:
-        return base_path / quote(partition, safe="._:@-%")
+        return base_path / safe_partition(partition)
 
     def _write(self, path: UPath, data: bytes) -> None:
         if path.protocol not in local_protocols:
@@ -185,18 +197,10 @@ class ParquetTables(_AtomicFiles):
     extension = ".parquet"
 
     def dump_to_path(self, context: dg.OutputContext, obj: "pa.Table", path: UPath) -> None:
-        from pipex_core.evals.table import to_parquet
-
-        origin = {
-            "dagster_run_id": context.run_id or "",
-            "asset": context.asset_key.to_user_string() if context.has_asset_key else "",
-            "partition": context.partition_key if context.has_partition_key else "",
-        }
-        named = {f"{metadata_prefix}{key}": value for key, value in origin.items()}
-        self._write(path, to_parquet(obj, metadata=named))
+        self._write(path, table_bytes(context, obj))
 
     def load_from_path(self, context: dg.InputContext, path: UPath) -> "pa.Table":  # noqa: ARG002 - Dagster's signature
-        return read_table(path)
+        return table_of(path.read_bytes())
 
     def stored(
         self,
@@ -216,7 +220,10 @@ class ParquetTables(_AtomicFiles):
         if partition is not None:
             path = self.make_safe_partition_path(path, partition)
         path = self._with_extension(path)
-        return read_table(path, columns=columns) if path.exists() else None
+        return table_of(path.read_bytes(), columns=columns) if path.exists() else None
+
+
+Tables = ParquetTables | ObjectTables
 
 
 class JsonRecords(_AtomicFiles):
@@ -225,7 +232,7 @@ class JsonRecords(_AtomicFiles):
     extension = ".json"
 
     def dump_to_path(self, context: dg.OutputContext, obj: Mapping[str, Any], path: UPath) -> None:  # noqa: ARG002 - Dagster's signature
-        self._write(path, json.dumps(obj, ensure_ascii=False, allow_nan=False).encode())
+        self._write(path, record_bytes(obj))
 
     def load_from_path(self, context: dg.InputContext, path: UPath) -> Any:  # noqa: ANN401, ARG002 - any JSON value; Dagster's signature
         return json.loads(path.read_bytes())
@@ -247,12 +254,3 @@ def _is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def read_table(path: UPath, *, columns: Sequence[str] | None = None) -> "pa.Table":
-    """The table of a Parquet file, with its metadata; of some columns, or of all."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    wanted = None if columns is None else list(columns)
-    return pq.read_table(pa.BufferReader(path.read_bytes()), columns=wanted)

@@ -77,3 +77,13 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
 
         boto3.session.Session().client("s3", **options).create_bucket(Bucket="pipex")
         yield options
+
+
+@pytest.fixture
+def bucket(s3: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """Name of a bucket of a real server; its address and keys are where the AWS tools look for them."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3["endpoint_url"])
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3["aws_access_key_id"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3["aws_secret_access_key"])
+    monkeypatch.setenv("AWS_DEFAULT_REGION", s3["region_name"])
+    return "pipex"

@@ -1,6 +1,5 @@
 """Which store keeps what, and that a run goes on where its host is gone."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from shutil import rmtree
 
@@ -31,16 +30,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mock.yaml").write_text("responses: [{reply: " + "x" * 70_000 + "}]\n", "utf-8")
     return tmp_path
-
-
-@pytest.fixture
-def bucket(s3: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
-    """Name of a bucket; address and keys are where the AWS tools look for them."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3["endpoint_url"])
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3["aws_access_key_id"])
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3["aws_secret_access_key"])
-    monkeypatch.setenv("AWS_DEFAULT_REGION", s3["region_name"])
-    return "pipex"
 
 
 def run(settings: Settings, *, fail: bool, resume: str | None = None) -> RunResult:
