@@ -9,8 +9,8 @@ from pipex_core.app import wiring
 from pipex_core.app.judges import certificates
 from pipex_core.app.pointers import pointed
 from pipex_core.app.settings import read_settings
-from pipex_core.app.suites import gate_of_suite, load_gate, load_suite
 from pipex_core.app.stores import is_url
+from pipex_core.app.suites import gate_of_suite, load_gate, load_suite
 from pipex_core.errors import ConfigError
 from pipex_core.evals.archive import Archive, Stored
 from pipex_core.evals.baselines import Pointer, champion
