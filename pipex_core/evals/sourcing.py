@@ -218,7 +218,9 @@ class _Reader:
             known["created_at"] = moment_of(known["created_at"])
         # A time that is none is somebody's text and not this module's, so it is scrubbed too.
         times = {"created_at": known["created_at"]} if _is_moment(known.get("created_at")) else {}
-        texts = {name: value for name, value in known.items() if name not in times}
+        # The question comes first, so that its numbers do not depend on what else was logged with it.
+        order = sorted(known.keys() - times.keys(), key=lambda name: (name != "input", name))
+        texts = {name: known[name] for name in order}
         scrubbed = self._reading.scrubber.value({"fields": texts, "log_id": log_id})
         clean = scrubbed.value["fields"]
         if clean.get("id") != known.get("id"):
