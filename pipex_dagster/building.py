@@ -14,8 +14,8 @@ import dagster as dg
 
 from pipex_core.app.pipelines import load_pipeline
 from pipex_core.app.project import Layout, Project, list_project, open_project, usual_layout
-from pipex_core.app.stores import inside
 from pipex_core.app.settings import read_settings
+from pipex_core.app.stores import inside
 from pipex_core.errors import ConfigError, PipexError
 from pipex_core.spec.plan import Plan
 from pipex_dagster.automation import AssetJob, evaluation_job, models_sensor, nightly_schedule
@@ -34,6 +34,14 @@ from pipex_dagster.resources import (
 from pipex_dagster.suitefiles import SuiteFiles, suite_files
 from pipex_dagster.suites import suite_assets
 from pipex_dagster.translator import PipexTranslator, slug, slugs
+from pipex_dagster.upkeep import audit_job, retention_job, upkeep_schedules
+from pipex_dagster.watching import (
+    Alert,
+    failures_sensor,
+    free_assets_sensor,
+    log_alert,
+    suites_sensor,
+)
 
 tables_dir = "assets"
 records_dir = "records"
@@ -66,6 +74,7 @@ def build_definitions(
     translator: PipexTranslator | None = None,
     layout: Layout = usual_layout,
     executor: dg.ExecutorDefinition = dg.in_process_executor,
+    alert: Alert = log_alert,
 ) -> dg.Definitions:
     """The definitions of a project.
 
@@ -75,6 +84,7 @@ def build_definitions(
         translator: Names and texts; pipex's own when None.
         layout: Where in that folder the pipelines, the suites and the models file are.
         executor: Of all jobs; ``isolated_executor`` gives each step a process.
+        alert: Told the report of every run that failed.
 
     Raises:
         ConfigError: The folder does not exist, ``pickle_io_manager`` or ``unsupported_executor``.
@@ -87,16 +97,39 @@ def build_definitions(
     jobs = [one.job for one in suites]
     found = dg.Definitions(
         assets=[*assets, *problems],
-        jobs=[*_jobs(project), *jobs, *(one.promotion for one in suites)],
-        schedules=[one.nightly for one in suites if one.nightly is not None],
-        sensors=[models_sensor(root, [one.files.name for one in suites], jobs, layout=layout)]
-        if suites
-        else [],
+        jobs=[
+            *_jobs(project),
+            *jobs,
+            *(one.promotion for one in suites),
+            retention_job(),
+            audit_job(),
+        ],
+        schedules=[
+            *(one.nightly for one in suites if one.nightly is not None),
+            *upkeep_schedules(),
+        ],
+        sensors=[*_sensors(root, suites, names, layout), failures_sensor(root, alert)],
         resources=resources_of(root),
         executor=executor,
     )
     refuse_pickles(found)
     return found
+
+
+def _sensors(
+    root: str, suites: Sequence[Evaluation], translator: PipexTranslator, layout: Layout
+) -> list[dg.SensorDefinition]:
+    if not suites:
+        return []
+    names = [one.files.name for one in suites]
+    jobs = [one.job for one in suites]
+    assets = [a for one in suites for a in one.assets if isinstance(a, dg.AssetsDefinition)]
+    free = free_assets_sensor(assets)
+    return [
+        models_sensor(root, names, jobs, layout=layout),
+        suites_sensor(root, [one.files for one in suites], translator, layout=layout),
+        *([] if free is None else [free]),
+    ]
 
 
 def _check_executor(executor: dg.ExecutorDefinition) -> None:

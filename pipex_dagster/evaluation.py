@@ -24,9 +24,10 @@ from pipex_core.evals.judgement import Judgement, scores_without_secrets, summar
 from pipex_core.evals.jury import hear
 from pipex_core.evals.resuming import check_resume, header_of
 from pipex_core.evals.rulings import Rulings, no_rulings, rulings_in
-from pipex_core.evals.runner import respond, watch
+from pipex_core.evals.runner import respond
 from pipex_core.evals.scoring import score
 from pipex_core.evals.table import joined, response_batch
+from pipex_core.evals.watching import watch
 from pipex_core.jsonvalue import Json, digest
 from pipex_core.secrets import Redactor
 from pipex_core.telemetry import Event, Listener

@@ -108,6 +108,7 @@ class Versions:
         scores: What is measured.
         summary: Thresholds, weights, tags and reducers as well.
         comparison: The same, and whom it compares with.
+        asks_judges: Whether scores are paid work.
         verdict: The gate, and whom it compares with.
     """
 
@@ -116,6 +117,7 @@ class Versions:
     summary: str
     comparison: str
     verdict: str
+    asks_judges: bool
 
     def of(self, layer: Layer) -> str:
         """The version of a layer; those of suite and leaderboard follow from their inputs alone."""
@@ -186,6 +188,7 @@ def versions_of(files: SuiteFiles) -> Versions:
         scores=digest([[entry.fingerprint for entry in job.metrics], own])[:16],
         summary=job.plan_digest[:16],
         comparison=digest([job.plan_digest, compared])[:16],
+        asks_judges=bool(job.judged),
         verdict=digest([job.plan_digest, files.gate.digest if files.gate else None, compared])[:16],
     )
 

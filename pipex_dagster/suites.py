@@ -9,6 +9,7 @@ everything behind it fresh.
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
@@ -84,6 +85,7 @@ partitions = dg.DynamicPartitionsDefinition(name=targets_partitions)
 partitioned: frozenset[Layer] = frozenset(
     {"responses", "scores", "summary", "comparison", "verdict"}
 )
+free: frozenset[Layer] = frozenset({"summary", "comparison", "leaderboard"})
 reads: Mapping[Layer, Sequence[Layer]] = {
     "suite": (),
     "responses": ("suite",),
@@ -149,6 +151,7 @@ class _Assets:
                 code_version=self._versions.of(layer),
                 deps=[self._key(one) for one in reads[layer]],
                 partitions_def=partitions if layer in partitioned else None,
+                automation_condition=self._condition(layer),
             )
         )
 
@@ -169,6 +172,21 @@ class _Assets:
             config_schema=AskConfig.to_fields_dict() if layer == "responses" else None,
             check_specs=check_specs(self._files.gate, spec.key, partitions) if is_verdict else None,
         )(compute)
+
+    def _condition(self, layer: Layer) -> dg.AutomationCondition[Any] | None:
+        """When a layer that costs nothing would be made by itself; None for paid work and for verdicts.
+
+        A verdict publishes a run, which is somebody's decision.
+        """
+        is_free = layer in free or (layer == "scores" and not self._versions.asks_judges)
+        if not is_free:
+            return None
+        condition = dg.AutomationCondition
+        wanted = condition.any_deps_updated().since_last_handled() & ~condition.in_progress()
+        if layer == "leaderboard":  # it takes what is there
+            return wanted
+        champion = dg.AssetSelection.assets(self._key("champion"))
+        return wanted & ~condition.any_deps_missing().ignore(champion)
 
     # -- the layers
 

@@ -79,6 +79,7 @@ class SuiteAsset:
 
     Attributes:
         code_version: Changes exactly when the layer's own code or options change.
+        automation_condition: Of layers that cost nothing; it waits for a sensor that is off at first.
     """
 
     suite_id: str
@@ -88,6 +89,7 @@ class SuiteAsset:
     code_version: str | None = None
     deps: Sequence[dg.AssetKey] = ()
     partitions_def: dg.PartitionsDefinition[str] | None = None
+    automation_condition: dg.AutomationCondition[Any] | None = None
 
 
 class PipexTranslator:
@@ -109,6 +111,7 @@ class PipexTranslator:
             tags={"pipex/suite": slug(asset.suite_id), "pipex/layer": asset.layer},
             metadata={"pipex/suite_name": asset.title},
             partitions_def=asset.partitions_def,
+            automation_condition=asset.automation_condition,
         )
 
 

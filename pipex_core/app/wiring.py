@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from pipex_core.adapters.audit import FileAudit
+from pipex_core.adapters.audit import FileAudit, first_bad_line
 from pipex_core.adapters.bash import ConfinedBash
 from pipex_core.adapters.local import RandomIds, SystemClock, VirtualClock, resident_mb
 from pipex_core.adapters.local_files import LocalBlobs, LocalJournals
@@ -195,6 +195,12 @@ def audit_log(settings: Settings, *, actor: str | None = None) -> AuditLog:
     """The audit log of this deployment; who acts is the user of this process when ``actor`` is None."""
     path = Path(settings.checkpoint_dir) / "audit.jsonl"
     return FileAudit(path, clock=SystemClock(), actor=actor)
+
+
+def audit_fault(settings: Settings) -> int | None:
+    """Number of the first line of the audit log that does not follow from those before it, or None."""
+    path = Path(settings.checkpoint_dir) / "audit.jsonl"
+    return first_bad_line(path) if path.is_file() else None
 
 
 def now() -> datetime:
