@@ -46,7 +46,21 @@ def provider_options(command: Any) -> Any:  # noqa: ANN401 - click's decorators
     return command
 
 
-@click.command(short_help="Run a pipeline.")
+class RunCommand(click.Command):
+    """A command that answers with the document of a run, also where its own options are wrong."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        as_json = "--json" in args
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as exc:
+            if not as_json:
+                raise
+            error = ConfigError(exc.format_message(), code="usage")
+            raise click.exceptions.Exit(_invalid(error, as_json=True)) from exc
+
+
+@click.command(cls=RunCommand, short_help="Run a pipeline.")
 @click.argument("file", metavar="FILE")
 @click.argument("more", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--input", "pairs", multiple=True, metavar="KEY=VALUE", help="An input; repeatable.")
@@ -101,7 +115,7 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options
     )
 
 
-@click.command(short_help="Go on with a run that was interrupted or failed.")
+@click.command(cls=RunCommand, short_help="Go on with a run that was interrupted or failed.")
 @click.argument("run_id", metavar="RUN_ID")
 @click.option("--checkpoint-dir", metavar="DIR", help="Where journals and checkpoints are kept.")
 @click.option("--force", is_flag=True, help="Resume although the pipeline or the inputs changed.")

@@ -73,10 +73,20 @@ def bind_inputs(
     return BoundInputs(values={**values, **others}, problems=tuple(problems))
 
 
+# How text of a command line is written to be of a type.
+_written: Final[Mapping[str, str]] = {
+    "boolean": "true or false",
+    "list": """JSON, such as '["a", "b"]'""",
+    "map": """JSON, such as '{"a": 1}'""",
+}
+
+
 def _check(declared: InputSpec, value: Json) -> list[Problem]:
     if not fits_type(value, declared.type) or (value is None and declared.required):
         kind = declared.type or "value"
         message = f"input {declared.name!r} must be of type {kind}, not {type_name(value)}"
+        if isinstance(value, str) and kind in _written:
+            message += f"; write {_written[kind]}"
         return [Problem(code="invalid_input", message=message)]
     if declared.enum and not any(equal(value, one) for one in declared.enum):
         words = ", ".join(map(str, declared.enum))

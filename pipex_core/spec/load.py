@@ -10,7 +10,7 @@ from typing import Final
 
 from pipex_core.errors import SpecError
 from pipex_core.expressions.paths import join_path
-from pipex_core.jsonvalue import Json
+from pipex_core.jsonvalue import Json, type_name
 from pipex_core.registry import nearest
 from pipex_core.spec.declared import read_inputs
 from pipex_core.spec.fields import (
@@ -296,7 +296,7 @@ class _Loader:
                 case "cases":
                     blocks |= self._cases(values.pop(name), name, place)
                 case "pipeline":
-                    child = self._inline(values.pop(name), place, field)
+                    child = self._inline(values.pop(name), place)
                 case _:
                     pass
         prefix = f"{path}."
@@ -325,12 +325,13 @@ class _Loader:
                 blocks[f"{name}.{text}"] = self._list(block, place)
         return blocks
 
-    def _inline(self, given: Json, path: str, field: FieldShape) -> PipelineSpec | None:
+    def _inline(self, given: Json, path: str) -> PipelineSpec | None:
         if isinstance(given, Mapping) and isinstance(given.get("workflow"), Mapping):
             self._found.extend(_beside(key, path) for key in given if key != "workflow")
             given, path = given["workflow"], f"{path}.workflow"
         if not isinstance(given, Mapping) or not {"name", "steps"}.intersection(given):
-            message = f"an inline pipeline is a map with a name and steps ({field.description})"
+            keys = ", ".join(given) if isinstance(given, Mapping) else type_name(given)
+            message = f"an inline pipeline is a map with a name and steps, got {keys or 'nothing'}"
             self._found.append(Finding(code="not_a_pipeline", message=message, path=path))
             return None
         return self.pipeline(given, path)

@@ -140,7 +140,8 @@ class ShapeReader:
 
     def _unknown(self, key: str, table: Table, at: At) -> None:
         known = [name for name, shape in table.items() if not shape.unsupported]
-        near = suggestion(key, known, field_synonyms)
+        meant = next((one for one in field_synonyms.get(key, ()) if one in known), None)
+        near = meant or _inner(key, table) or suggestion(key, known, field_synonyms)
         if key == "options" and "depends_on" in table:
             near = "claude_options"  # what section 28 says of every step
         message = f"there is no field {key!r} here"
@@ -295,6 +296,12 @@ class ShapeReader:
         values = self.fields(part, table, at)
         self.require(values, table, at)
         return values
+
+
+def _inner(key: str, table: Table) -> str | None:
+    """Where ``key`` stands that was written one level too far out: ``claude_options.model``."""
+    fields = ((name, shape) for name, shape in table.items() if not shape.alias_of)
+    return next((f"{name}.{key}" for name, shape in fields if key in (shape.fields or ())), None)
 
 
 def _is_template(value: Json) -> bool:

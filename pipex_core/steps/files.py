@@ -117,7 +117,10 @@ class FileOps:
                 kind="plain",
                 description="Of `list`: the pattern is a regular expression over names.",
             ),
-            "recursive": flag(kind="plain", description="Of `list`: folders in folders as well."),
+            "recursive": flag(
+                kind="plain",
+                description="Of `list`: folders in folders as well; so does a glob with a slash.",
+            ),
             "missing_ok": flag(
                 kind="plain", description="Of `delete`: a missing file is no failure."
             ),
@@ -182,10 +185,12 @@ def _read(ctx: StepContext) -> Outcome:
 
 def _list(ctx: StepContext) -> Outcome:
     folder = to_text(ctx.rendered("path", default="."))
-    entries = ctx.workspace.list(folder, recursive=ctx.step.get("recursive", False))
+    pattern = ctx.rendered("pattern")
+    # A glob with a slash is about folders in folders: `**/*.py` would find nothing but the first level.
+    is_deep = pattern is not None and "/" in to_text(pattern) and not ctx.step.get("regex", False)
+    entries = ctx.workspace.list(folder, recursive=ctx.step.get("recursive", is_deep))
     base = ctx.workspace.stat(folder)
     start = "" if base is None or base.path == "." else f"{base.path}/"
-    pattern = ctx.rendered("pattern")
     files = [
         entry.path
         for entry in entries

@@ -227,7 +227,8 @@ class ConfinedWorkspace:
                 is_denied = False
         if is_denied:
             raise _denied(path)
-        raise StepError(f"there is no file {path}", code="file_not_found")
+        where = " in the workspace or beside the pipeline" if len(bases) > 1 else ""
+        raise StepError(f"there is no file {path}{where}", code="file_not_found")
 
     def _candidates(self, path: str, bases: Sequence[_Root]) -> Iterator[tuple[_Root, str]]:
         """Roots and paths in them that ``path`` may mean, in the order in which they are tried."""

@@ -65,6 +65,24 @@ def test_a_word_that_does_not_convert_is_invalid(declared: str, word: str) -> No
     assert codes(bound) == ["invalid_input"]
 
 
+@pytest.mark.parametrize(
+    ("declared", "word", "hint"),
+    [
+        ("{type: boolean}", "yes", "; write true or false"),
+        ("{type: list}", "a,b", """; write JSON, such as '["a", "b"]'"""),
+        ("{type: map}", "a=1", """; write JSON, such as '{"a": 1}'"""),
+        ("{type: integer}", "two", "must be of type integer, not string"),
+    ],
+)
+def test_a_word_that_does_not_convert_says_how_it_is_written(
+    declared: str, word: str, hint: str
+) -> None:
+    (problem,) = bind_inputs(
+        spec(f"{{i: {declared}}}"), {"i": word}, from_text=frozenset({"i"})
+    ).problems
+    assert problem.message.endswith(hint)
+
+
 def test_values_from_files_keep_their_type() -> None:
     given: dict[str, Json] = {"i": "12"}
     assert codes(bind_inputs(spec("{i: {type: integer}}"), given)) == ["invalid_input"]

@@ -45,6 +45,22 @@ def step(fields: str) -> list[Shown]:
         ("name: a, type: echo, options: {}", [("unknown_field", "options", "claude_options")]),
         ("name: a, type: echo, zzz: 1", [("unknown_field", "zzz", None)]),
         (
+            "name: a, type: claude, prompt: hi, model: opus, temperature: 0",
+            [
+                ("unknown_field", "model", "claude_options.model"),
+                ("unknown_field", "temperature", "claude_options.temperature"),
+            ],
+        ),
+        (
+            "name: a, type: for_loop, over: [1], do: []",
+            [
+                ("missing_field", "steps", None),
+                ("missing_field", "data_source", None),
+                ("unknown_field", "over", "data_source"),
+                ("unknown_field", "do", "steps"),
+            ],
+        ),
+        (
             "name: a, type: parallel_claude, tasks: [{prompt: hi}]",
             [
                 ("missing_field", "parallel_tasks", None),

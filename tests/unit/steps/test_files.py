@@ -124,6 +124,10 @@ def test_what_is_no_text_is_refused() -> None:
         ({"recursive": True, "pattern": "in/*"}, ["in/c.csv", "in/d.md"]),
         ({"recursive": True, "pattern": r"^[ab]\.", "regex": True}, ["a.txt", "b.txt"]),
         ({"pattern": "[", "regex": True}, []),
+        ({"pattern": "**/*.md"}, ["in/d.md"]),
+        ({"pattern": "in/*.c?v"}, ["in/c.csv"]),
+        ({"pattern": "**/*.txt", "recursive": False}, ["a.txt", "b.txt"]),
+        ({"pattern": "in/c", "regex": True}, []),
     ],
 )
 def test_a_listing_shows_files_that_match(fields: Any, listed: list[str]) -> None:
