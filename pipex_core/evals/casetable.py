@@ -113,16 +113,14 @@ def _table(table: CaseTable) -> Markup:
         element("th", one.name, scope="col", **_numeric(one.kind == "number"))
         for one in table.columns
     ]
-    rows = [
-        element("tr", *map(_cell, table.columns, row))
-        for row in table.rows[:most_rows]
-    ]
+    rows = [element("tr", *map(_cell, table.columns, row)) for row in table.rows[:most_rows]]
     return element(
         "table",
         element("caption", "All cases"),
         element("thead", element("tr", *heads)),
         element("tbody", *rows),
         id="cases",
+        class_="wide",
     )
 
 

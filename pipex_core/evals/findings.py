@@ -154,7 +154,7 @@ def warning_lines(found: Findings) -> list[str]:
 def failure_rows(responses: pa.Table) -> list[dict[str, Json]]:
     """Failed cases, failures of the target first."""
     columns = ("case_id", "repeat", "status", "class", "error_code", "error", "failed_step")
-    rows = responses.select((*columns, "passed", "output", "expected")).to_pylist()
+    rows = responses.select((*columns, "passed", "input", "output", "expected")).to_pylist()
     failed = [row for row in rows if row["passed"] is False]
     return sorted(failed, key=lambda row: (row["class"] != "target_failure", row["case_id"]))
 

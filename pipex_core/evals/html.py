@@ -136,10 +136,13 @@ def _origin(report: Report, found: Findings) -> str:
 def _verdict(report: Report) -> Markup:
     word, _, why = report.headline.partition(": ")
     look, sign = look_of(word)
+    lines = [element("li", line) for line in report.reasons]
+    reasons = [element("ul", *lines, class_="reasons")] if lines else []
     return element(
         "div",
         element("h1", element("span", sign, aria_hidden="true"), f" {word}"),
         element("p", why),
+        *reasons,
         class_=f"verdict {look}",
     )
 

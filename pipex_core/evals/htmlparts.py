@@ -20,6 +20,7 @@ _looks: Mapping[str, tuple[str, str]] = {
     "broken": ("fail", "▼"),
 }
 _undecided = ("open", "?")
+most_narrow = 4  # columns that a phone can show
 
 
 def look_of(text: str) -> tuple[str, str]:
@@ -53,6 +54,7 @@ def table(grid: Grid, look: TableLook, charts: Sequence[Markup | None] = ()) -> 
         element("tr", *_cells(grid, look, row), *_chart_cell(charts, i))
         for i, row in enumerate(grid.rows)
     ]
+    wide = {"class_": "wide"} if len(heads) > most_narrow else {}
     return scrolling(
         look.caption,
         element(
@@ -60,6 +62,7 @@ def table(grid: Grid, look: TableLook, charts: Sequence[Markup | None] = ()) -> 
             element("caption", look.caption),
             element("thead", element("tr", *heads)),
             element("tbody", *rows),
+            **wide,
         ),
     )
 

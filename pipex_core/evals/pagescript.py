@@ -25,8 +25,11 @@ _source: Final = """
     for (const [key, value] of Object.entries(attributes)) one.setAttribute(key, value);
     return one;
   };
-  const shown = (value) => value === null ? "-" : Number.isInteger(value)
-    ? value.toLocaleString("en") : String(Number(value.toPrecision(3)));
+  const shown = (value) => {
+    if (value === null) return "-";
+    const rounded = Number(value.toPrecision(3));
+    return Math.abs(rounded) < 1000 ? String(rounded) : rounded.toLocaleString("en");
+  };
   const badge = (word) => {
     const [look, sign] = signs[word] || ["open", "?"];
     const one = make("span", undefined, {class: "badge " + look});

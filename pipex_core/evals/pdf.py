@@ -90,6 +90,7 @@ def pdf_document(found: Findings) -> dict[str, Json]:
         "title": f"{word}: {report.subject}",
         "verdict": word,
         "why": why,
+        "reasons": list(report.reasons),
         "ink": light[look],
         "ground": light[f"{look}-panel"],
         "rule": light["rule"],

@@ -7,6 +7,7 @@ what it says, and a reader who does not trust the report can let it be made agai
 
 import base64
 import gzip
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -48,7 +49,7 @@ score_columns: Final = (
     "status", "code", "score", "passed", "threshold", "required", "fallback_of", "judge_id",
     "judge_cost_nanousd", "carried",
 )  # fmt: skip
-manifest_of_baseline: Final = ("run_id", "metrics", "reducer", "impute")
+manifest_of_baseline: Final = ("run_id", "metrics", "reducer", "impute", "target")
 Columns = Mapping[str, Sequence[Json]]
 
 
@@ -261,7 +262,7 @@ def unpacked(text: str) -> Mapping[str, Json]:
     """
     try:
         document = parse(gzip.decompress(base64.b64decode(text, validate=True)).decode())
-    except (ValueError, OSError, EOFError) as exc:
+    except (ValueError, OSError, EOFError, zlib.error) as exc:
         raise StoreError(f"the proof cannot be read: {exc}", code="damaged_file") from exc
     if not isinstance(document, dict) or document.get("schema") != proof_schema:
         raise StoreError(f"this is no {proof_schema} document", code="schema_too_new")
@@ -329,7 +330,11 @@ def _baseline_document(against: Witness | SummaryBaseline | None) -> Json:
         case Witness():
             return {
                 "kind": "run",
-                "manifest": {name: against.manifest[name] for name in manifest_of_baseline},
+                "manifest": {
+                    name: against.manifest[name]
+                    for name in manifest_of_baseline
+                    if name in against.manifest
+                },
                 "responses": _columns(against.responses, response_columns),
                 "scores": _columns(against.scores, score_columns),
             }

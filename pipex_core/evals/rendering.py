@@ -72,6 +72,7 @@ class Report:
 
     Attributes:
         headline: The verdict, or how the run ended, with the sentence why.
+        reasons: What the rules that made the verdict demand, and what was found.
         subject: Suite, target and model.
         run_id: For the marker by which a bot finds its own comment.
     """
@@ -79,6 +80,7 @@ class Report:
     headline: str
     subject: str
     run_id: str
+    reasons: Sequence[str] = ()
     sections: Sequence[Section] = field(default_factory=tuple)
 
 
@@ -125,7 +127,8 @@ def plain(text: str) -> str:
 
 def report_text(report: Report) -> str:
     """The report for a console: headline, then each part with its table; details are left out."""
-    parts = [plain(report.headline), plain(report.subject)]
+    reasons = (f"  {plain(line)}" for line in report.reasons)
+    parts = ["\n".join([plain(report.headline), *reasons]), plain(report.subject)]
     for section in report.sections:
         lines = [section.title, *(f"  {plain(line)}" for line in section.lines)]
         if section.grid is not None:
@@ -140,7 +143,8 @@ def report_markdown(report: Report, *, limit: int = most_characters) -> str:
     A hidden marker names the subject, so that a bot finds the comment of the run before. What does
     not fit is left out from the end, details before tables, and the last line says so.
     """
-    text = f"**{inline(report.headline)}**\n\n{inline(report.subject)}\n\n{marker(report)}\n"
+    reasons = "".join(f"- {inline(line)}\n" for line in report.reasons)
+    text = f"**{inline(report.headline)}**\n\n{reasons}\n{inline(report.subject)}\n\n{marker(report)}\n"
     note = "\n*The rest is left out: the report is longer than a comment may be.*\n"
     for section in report.sections:
         whole = _markdown(section, details=True)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from pipex_core.evals.compare import Comparison
-from pipex_core.evals.findings import Findings, warning_lines
+from pipex_core.evals.findings import Findings, Witness, warning_lines
 from pipex_core.evals.gatefile import paired_kinds
 from pipex_core.evals.rendering import Detail, Grid, Report, Section, interval, number, percent
 from pipex_core.evals.reportparts import cost, failures, holes, judges, metrics, reproducibility
@@ -41,6 +41,7 @@ def verdict_report(found: Findings) -> Report:
         headline=_headline(found),
         subject=f"{suite['id']} (version {suite['version']}): {target['target_id']}{model}",
         run_id=found.manifest["run_id"],
+        reasons=_reasons(found),
         sections=sections,
     )
 
@@ -105,6 +106,20 @@ def _headline(found: Findings) -> str:
     rate = percent(totals.pass_rate)
     decided = totals.n_passed + totals.n_case_failed
     return f"COMPLETED: {totals.n_passed} of {decided} decided cases passed ({rate})."
+
+
+def _reasons(found: Findings) -> list[str]:
+    """One line for each rule that made the verdict: what it demands, and what was found."""
+    verdict = found.judgement.verdict
+    if verdict is None:
+        return []
+    named = [rule for rule in verdict.rules if rule.row.rule_id in verdict.reasons]
+    return [
+        f"{rule.row.rule_id}{f' on {rule.slice}' if rule.slice else ''} demands: {_demand(rule)};"
+        f" found {_found(rule) or 'no number'}."
+        for rule in named
+        if rule.outcome == verdict.verdict
+    ]
 
 
 def _warnings(found: Findings) -> Section | None:
@@ -174,8 +189,12 @@ def _comparison(found: Findings) -> Section | None:
     rows = displayed(found.judgement.comparisons)
     if not rows:
         return None
-    title = f"Compared with {rows[0].baseline_run_id}"
-    return Section(title=title, part="comparison", grid=comparison_grid(rows))
+    run_id = rows[0].baseline_run_id
+    known = found.against.manifest if isinstance(found.against, Witness) else {}
+    name = known["target"]["target_id"] if "target" in known else run_id
+    lines = [f"The baseline is run {run_id}."] if name != run_id else []
+    grid = comparison_grid(rows)
+    return Section(title=f"Compared with {name}", part="comparison", lines=lines, grid=grid)
 
 
 def _says(row: Comparison) -> str:
@@ -220,5 +239,8 @@ def _flips(found: Findings) -> Section | None:
         )
         for flip in found.flips[:most_flips]
     ]
-    line = f"{counts[False]} cases passed before and fail now, {counts[True]} the other way round."
+    cases = "case" if counts[False] == 1 else "cases"
+    line = (
+        f"{counts[False]} {cases} passed before and fail now, {counts[True]} the other way round."
+    )
     return Section(title="Cases that changed sides", part="flips", lines=[line], details=details)

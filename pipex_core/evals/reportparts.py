@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pipex_core.evals.findings import Findings, failure_rows
-from pipex_core.evals.rendering import Detail, Grid, Section, interval, number, percent
+from pipex_core.evals.rendering import Detail, Grid, Section, interval, number, percent, plain
 from pipex_core.evals.summary import MetricSummary
 from pipex_core.jsonvalue import Json, short
 
 most_failures = 20
 most_limits = 10
+most_excerpt = 60
 
 
 def missed_first(found: Iterable[MetricSummary]) -> list[MetricSummary]:
@@ -58,16 +59,29 @@ def failures(found: Findings) -> Section | None:
     lines = [f"{count} x {code}" for code, count in codes.most_common()]
     details = [
         Detail(
-            summary=f"{row['case_id']}: {_failure(row)}",
+            summary=_failure_line(row),
             texts=[
                 (name, row[name])
-                for name in ("expected", "output", "error")
+                for name in ("input", "expected", "output", "error")
                 if row[name] is not None
             ],
         )
         for row in rows[:most_failures]
     ]
     return Section(title="Failed cases", part="failures", lines=lines, details=details)
+
+
+def _failure_line(row: Mapping[str, Json]) -> str:
+    """The case and why it failed; of a wrong answer what was wanted and what came."""
+    if row["error_code"] or row["output"] is None or row["expected"] is None:
+        return f"{row['case_id']}: {_failure(row)}"
+    wanted, came = (_excerpt(row[name]) for name in ("expected", "output"))
+    return f"{row['case_id']}: wanted {wanted}, got {came}"
+
+
+def _excerpt(text: str) -> str:
+    line = " ".join(plain(text).split())
+    return f"“{line if len(line) <= most_excerpt else f'{line[:most_excerpt]}…'}”"
 
 
 def _failure(row: Mapping[str, Json]) -> str:

@@ -41,7 +41,7 @@ header,main,footer,nav{max-width:80rem;margin:0 auto;padding:0 1.5rem}
 .skip{position:absolute;left:-99rem}
 .skip:focus{position:static;display:inline-block;padding:.5rem 1.5rem}
 a{color:var(--link)}
-a:focus-visible,summary:focus-visible,.scroll:focus-visible{outline:3px solid var(--link);outline-offset:2px}
+a:focus-visible,summary:focus-visible,.scroll:focus-visible,input:focus-visible,select:focus-visible,button:focus-visible{outline:3px solid var(--link);outline-offset:2px}
 h1,h2,h3{line-height:1.25;text-wrap:balance}
 h2{font-size:1.3rem;margin:2.75rem 0 .75rem;padding-top:1rem;border-top:1px solid var(--rule)}
 h3{font-size:1rem;margin:0}
@@ -51,6 +51,7 @@ h3{font-size:1rem;margin:0}
 .verdict.open{background:var(--open-panel);color:var(--open)}
 .verdict h1{font-size:2rem;margin:0;letter-spacing:.01em}
 .verdict p{margin:.35rem 0 0;color:var(--ink);font-size:1.1rem}
+.verdict .reasons{margin:.5rem 0 0;padding-left:1.2rem;color:var(--ink)}
 .subject{color:var(--soft);margin:1rem 0 0}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:.75rem;margin:1.25rem 0}
 .tiles div{background:var(--panel);border:1px solid var(--rule);border-radius:.6rem;padding:.75rem 1rem}
@@ -67,6 +68,22 @@ th,td{padding:.5rem .7rem;text-align:left;vertical-align:middle;border-top:1px s
 thead tr:first-child th{border-top:0}
 td svg{min-width:10.5rem}
 thead th{background:var(--panel);color:var(--soft);font-weight:600;font-size:.82rem;white-space:nowrap}
+table.wide{min-width:52rem}
+td.text{min-width:13rem;max-width:26rem;overflow-wrap:anywhere}
+td.chart{min-width:11.5rem}
+details.plain{border:0;margin:0;background:none}
+details.plain summary{padding:0}
+details.plain pre{margin-top:.4rem;max-height:20rem;overflow:auto}
+.hint{color:var(--soft);font-size:.88rem}
+.tools{display:flex;flex-wrap:wrap;align-items:center;gap:.6rem 1rem;margin:.75rem 0}
+.tools[hidden]{display:none}
+.tools label{color:var(--soft);font-size:.88rem}
+.tools output{color:var(--soft);font-size:.88rem;font-variant-numeric:tabular-nums}
+input,select,button{font:inherit;font-size:.9rem;color:var(--ink);background:var(--paper);border:1px solid var(--soft);border-radius:.4rem;padding:.3rem .6rem;min-height:2rem}
+button:disabled{opacity:1;color:var(--soft);border-style:dashed}
+button.sort{border:0;background:none;padding:.2rem 0;color:var(--soft);font-weight:600;font-size:.82rem;cursor:pointer;text-decoration:underline dotted}
+[aria-sort=ascending] button::after{content:" ▲"}
+[aria-sort=descending] button::after{content:" ▼"}
 .num{text-align:right;white-space:nowrap}
 .badge{display:inline-block;border-radius:1rem;padding:.08rem .7rem;font-weight:650;font-size:.85rem;white-space:nowrap;border:1px solid currentColor}
 .badge.pass{background:var(--pass-panel);color:var(--pass)}
@@ -98,11 +115,14 @@ svg .good{fill:var(--pass-panel)}
 svg .column{fill:var(--bar)}
 footer{margin-top:3rem;padding-bottom:2.5rem;color:var(--soft);font-size:.88rem}
 @media print{
-nav,.skip{display:none}
+nav,.skip,.tools{display:none}
 body{font-size:11pt}
 .verdict,figure,details,tr{break-inside:avoid}
 h2{break-after:avoid}
 .scroll{overflow:visible;border:0}
+table.wide{min-width:0;font-size:8pt}
+th,td{padding:.25rem .35rem}
+td.text{min-width:0}
 details::details-content{content-visibility:visible;block-size:auto}
 *{print-color-adjust:exact}
 }

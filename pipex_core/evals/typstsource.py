@@ -24,6 +24,7 @@ source: Final = """
   #title(d.verdict)
   #set text(size: 11pt)
   #d.why
+  #if d.reasons.len() > 0 { set text(size: 9.5pt); list(..d.reasons.map(line => [#line])) }
 ]
 #text(fill: rgb(d.soft), d.subject)
 #for line in d.warnings { block(stroke: (left: 2pt + rgb(d.ink)), inset: 6pt, line) }
@@ -34,7 +35,7 @@ source: Final = """
     set text(size: 7.5pt)
     let wide = part.header.len() > 6
     table(
-      columns: if part.header.len() == 2 { (auto, 1fr) } else { part.header.len() * (auto,) },
+      columns: if part.header.len() < 7 { (part.header.len() - 1) * (auto,) + (1fr,) } else { (1fr,) + (part.header.len() - 1) * (auto,) },
       align: part.align.map(side => if side == "right" { right + horizon } else { left + horizon }),
       stroke: (x, y) => (bottom: 0.4pt + rgb(d.rule)),
       inset: if wide { (x: 3pt, y: 4pt) } else { 4pt },
@@ -44,8 +45,8 @@ source: Final = """
   }
   if part.charts.len() > 0 {
     grid(
-      columns: (1fr, 1fr),
-      gutter: 8mm,
+      columns: (1fr, 1fr, 1fr),
+      gutter: 7mm,
       ..part.charts.map(chart => block(breakable: false, {
         text(size: 8pt, weight: "bold", chart.title)
         linebreak()

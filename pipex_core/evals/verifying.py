@@ -94,7 +94,9 @@ def verify_report(text: str, *, made_by: str, archive: Archive | None = None) ->
     ]
     if not findings.is_retold:
         notes.append("comparisons and verdict cannot be computed again: no rows of the baseline")
-    return Verification(run_id=run_id, differences=differences[:most_differences], notes=[*notes])
+    return Verification(
+        run_id=run_id, differences=differences[:most_differences], notes=tuple(notes)
+    )
 
 
 def _damage(document: Mapping[str, Json]) -> Iterator[Difference]:

@@ -2,10 +2,13 @@
 
 from typing import Any
 
-from pipex_core.evals.findings import Findings, FlipText
+from pipex_core.adapters.memory import MemoryBlobs
+from pipex_core.evals.archive import Archive
+from pipex_core.evals.findings import Findings, FlipText, Witness
 from pipex_core.evals.gatefile import gate_of
 from pipex_core.evals.judgement import judged_of
-from pipex_core.evals.runner import EvalRun
+from pipex_core.evals.publication import Place
+from pipex_core.evals.runner import EvalRun, place_of_job
 from pipex_core.evals.suite import SuiteDefaults
 from tests.fakes.evaluation import answering, capital_suite, case, job, run
 from tests.fakes.world import World
@@ -45,7 +48,25 @@ def compared_findings() -> Findings:
     fixed = FlipText(
         case_id="q07", metric="exact_match", change=1.0, passed_now=True, output_now="w7"
     )
-    return findings(now, flips=[*flips, fixed], command="pipex eval run capitals")
+    against = Witness(manifest=before.manifest, responses=before.responses, scores=before.scores)
+    return findings(now, flips=[*flips, fixed], command="pipex eval run capitals", against=against)
+
+
+def archived(blobs: MemoryBlobs) -> tuple[Archive, Place, Place]:
+    """A store with a baseline of forty tagged cases, and a run in which one tag fell; their places."""
+    cases = [
+        case(f"q{i:02}", input=f"Capital of q{i:02}?", expected_output=f"w{i}",
+             tags=("hard",) if i % 2 else ("easy",))
+        for i in range(80)
+    ]  # fmt: skip
+    suite = capital_suite(cases, defaults=SuiteDefaults(metrics=("exact_match", "token_f1")))
+    words = {f"q{i:02}": f"w{i}" for i in range(80)}
+    before = run(job(suite), World(answering(words)), blobs=blobs)
+    gate = gate_of({"rules": rules_of_every_kind[:1]})
+    made = job(suite, run_id="ev_2", gate=gate, baseline=judged_of(before.judgement))
+    fallen = dict.fromkeys(list(words)[1:41:2], "a wrong word")
+    now = run(made, World(answering({**words, **fallen})), blobs=blobs)
+    return Archive(blobs), place_of_job(now.job), place_of_job(before.job)
 
 
 broken = (1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13)

@@ -143,9 +143,13 @@ def test_failures_of_the_target_come_before_wrong_answers() -> None:
     (failures,) = [s for s in report.sections if s.title == "Failed cases"]
     assert [detail.summary for detail in failures.details] == [
         "it: empty_reply",
-        "de: answer not good enough",
+        "de: wanted “Berlin”, got “Bonn”",
     ]
-    assert failures.details[1].texts == [("expected", "Berlin"), ("output", "Bonn")]
+    assert failures.details[1].texts == [
+        ("input", "Capital of de?"),
+        ("expected", "Berlin"),
+        ("output", "Bonn"),
+    ]
     assert set(failures.lines) == {"1 x empty_reply", "1 x answer not good enough"}
 
 
@@ -224,7 +228,7 @@ def test_flips_say_which_way_and_show_the_texts() -> None:
     ]  # fmt: skip
     report = verdict_report(findings(run(job()), flips=flips))
     section = next(s for s in report.sections if s.title == "Cases that changed sides")
-    assert section.lines == ["1 cases passed before and fail now, 1 the other way round."]
+    assert section.lines == ["1 case passed before and fail now, 1 the other way round."]
     assert section.details[0].summary == "a: broken (m -1)"
     assert section.details[0].texts == [("expected", "e"), ("before", "b"), ("now", "n")]
     assert section.details[1].summary == "c: fixed (m +1)"
