@@ -32,18 +32,21 @@ from pipex_core.evals.judged import Baseline, Judged
 from pipex_core.evals.judgefile import Bench
 from pipex_core.evals.manifest import Environment
 from pipex_core.evals.preflight import DryRun, Request, dry_run, prepare
+from pipex_core.evals.recorded import RecordedTarget
 from pipex_core.evals.respond import Unit
 from pipex_core.evals.runner import EvalRun, evaluate
 from pipex_core.evals.scorekeys import compares_with_baseline
 from pipex_core.evals.suite import Suite
 from pipex_core.evals.target import Target
 from pipex_core.evals.targetfile import TargetSources, target_of
+from pipex_core.evals.turns import Lane
 from pipex_core.jsonvalue import Json, canonical_bytes, parse
 from pipex_core.ports import BlobStore
 from pipex_core.telemetry import Listener
 
 numeric_libraries = ("numpy", "scipy", "pyarrow", "sacrebleu", "rapidfuzz")
 request_key = "eval.json"
+answers_of_a_run = "answers_of"  # kind of target: what a stored run has, to be measured anew
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,15 +162,20 @@ class Desk:
         require_place(self.results, self.blobs, option="--results DIR")
         require_folder(self.settings.text("checkpoint_dir"), option="PIPELINE_CHECKPOINT_DIR")
 
-    async def run(self, job: EvalJob, *, carry: bool = True) -> EvalRun:
+    async def run(self, job: EvalJob, *, carry: bool = True, lane: Lane | None = None) -> EvalRun:
         """The finished evaluation, published into the results folder; ``aclose`` when done with all."""
-        found = self.archive.carry(suite=job.suite.id) if carry else CarryIndex()
+        target = job.target
+        answers_of = target.run_id if isinstance(target, RecordedTarget) else ""
+        found = CarryIndex()
+        if carry or answers_of:
+            found = self.archive.carry(suite=job.suite.id, answers_of=answers_of)
         return await evaluate(
             job,
             self.services,
             blobs=self.blobs,
             carry=found,
             environment=self.environment,
+            lane=lane,
         )
 
     async def aclose(self) -> None:
@@ -209,6 +217,8 @@ class Desk:
 
     def target(self, word: str | Mapping[str, Json], suite: Suite) -> Target:
         """A target from a map, or from a target file, a pipeline file or recorded answers."""
+        if isinstance(word, Mapping) and word.get("kind") == answers_of_a_run:
+            return self.archive.answers_of(str(word["run_id"]))
         return self.read_target(target_map(word), suite)
 
     def read_target(self, data: Json, suite: Suite) -> Target:

@@ -23,6 +23,7 @@ class EvalRequest:
         reducer: How repeats become one value; None takes the suite's.
         baseline: Run, target or ``champion`` to compare with; None takes the gate's.
         where: Field to value, or list of values.
+        holding: Expression over the fields of a case that holds for the cases wanted; None for all.
         run_id: Of a run to go on with; None makes a new one.
         carry: Whether answers of earlier runs are used.
         judges: Judges by name, in front of the suite's; ``default`` judges what names none.
@@ -39,6 +40,7 @@ class EvalRequest:
     repeats: int | None = None
     reducer: str | None = None
     where: Mapping[str, Json] = field(default_factory=dict)
+    holding: str | None = None
     sample_size: int | None = None
     stratify: str | None = None
     limit: int | None = None
@@ -75,8 +77,8 @@ def request_of_document(document: Mapping[str, Json]) -> EvalRequest:
 def selected_cases(suite: Suite, request: EvalRequest) -> tuple[Sequence[Case] | None, bool]:
     """The cases that a request asks for, None for all, and whether these are fewer than all."""
     chosen = suite
-    if request.where:
-        chosen = filter_cases(chosen, request.where)
+    if request.where or request.holding is not None:
+        chosen = filter_cases(chosen, request.where, where=request.holding)
     if request.sample_size is not None:
         drawn = sample(chosen, request.sample_size, seed=request.seed, stratify_by=request.stratify)
         chosen = drawn.suite

@@ -33,19 +33,20 @@ def requests_of(given: Mapping[str, Any]) -> list["EvalRequest"]:
     common = EvalRequest(
         suite=suite_word(suite),
         target="",
-        metrics=_metrics(given),
+        metrics=metrics_of(given),
         gate=given["gate"],
         baseline=given["baseline"],
         repeats=given["repeats"],
         reducer=given["reducer"],
         where=dict(pairs_of("--filter", given["filters"])),
+        holding=given["where"],
         sample_size=given["sample"],
         stratify=given["stratify"],
         limit=given["limit"],
         seed=given["seed"],
         options=_options(given),
         labels=dict(pairs_of("--label", given["labels"])),
-        carry=given["carry"] == "auto",
+        carry=given["carry"] == "auto" and not given["reroll"],
         fail_on_threshold=given["fail_on_threshold"],
         judges=judges_of(given["judge"]),
         allow_uncertified=given["allow_uncertified"],
@@ -82,7 +83,8 @@ def _targets(given: Mapping[str, Any]) -> list[str | Mapping[str, Any]]:
     return found
 
 
-def _metrics(given: Mapping[str, Any]) -> list[Any] | None:
+def metrics_of(given: Mapping[str, Any]) -> list[Any] | None:
+    """The metric entries of ``-m`` and ``--metrics``; None without any."""
     found: list[Any] = list(given["metrics"])
     if given["metrics_file"]:
         from pipex_core.app.suites import load_metrics
@@ -94,14 +96,56 @@ def _metrics(given: Mapping[str, Any]) -> list[Any] | None:
 def _options(given: Mapping[str, Any]) -> "RunOptions":
     from pipex_core.evals.job import RunOptions
 
-    cache: CachePolicy = "refresh" if given["refresh"] else "use"
+    cache: CachePolicy = "refresh" if given["refresh"] or given["reroll"] else "use"
     return RunOptions(
+        **settings_of(given["settings"]),
+        reroll=given["reroll"],
+        allow_paths=list(given["allow_path"]),
         max_concurrency=given["max_concurrency"],
         max_missing=given["max_missing"],
         max_time_s=given["max_time"],
         cache="off" if given["no_cache"] else cache,
         budget=budget_of(given),
     )
+
+
+def settings_of(words: Sequence[str]) -> dict[str, Any]:
+    """The options of a run that ``--set`` gives, as their types.
+
+    Raises:
+        ConfigError: ``bad_option``, an unknown name or a value that it cannot have.
+    """
+    from pipex_core.registry import nearest
+
+    found: dict[str, Any] = {}
+    for name, word in pairs_of("--set", words):
+        if name not in _settable:
+            near = nearest(name, _settable)
+            hint = f"; did you mean {near!r}?" if near else f"; known: {', '.join(_settable)}"
+            raise ConfigError(f"--set: there is no option {name!r}{hint}", code="bad_option")
+        values = _settable[name]
+        if values is None:
+            if not (word.isascii() and word.isdigit() and int(word) > 0):
+                message = f"--set {name}: a whole number of at least 1 is needed, not {word!r}"
+                raise ConfigError(message, code="bad_option")
+            found[name] = int(word)
+        elif word not in values:
+            message = f"--set {name}: one of {', '.join(values)} is needed, not {word!r}"
+            raise ConfigError(message, code="bad_option")
+        else:
+            found[name] = values[word]
+    return found
+
+
+# Words of each option with what they mean; None is a whole number.
+_settable: Mapping[str, Mapping[str, Any] | None] = {
+    "timeout_is": {"missing": "missing", "failure": "failure"},
+    "impute": {"worst": "worst", "exclude": "exclude"},
+    "accept_degraded": {"true": True, "false": False},
+    "second_pass": {"true": True, "false": False},
+    "max_attempts": None,
+    "reuse": {"hermetic": "hermetic", "always": "always"},
+}
 
 
 def budget_of(given: Mapping[str, Any]) -> "Budget | None":

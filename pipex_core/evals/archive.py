@@ -18,6 +18,7 @@ from pipex_core.evals.judgement import Judgement, gated_of, judged_of
 from pipex_core.evals.manifest import metric_facts_from
 from pipex_core.evals.outcome import outcome_of
 from pipex_core.evals.publication import Place, places, read_files, read_manifest
+from pipex_core.evals.recorded import RecordedTarget
 from pipex_core.evals.summary import summary_of
 from pipex_core.evals.table import TableName, empty, from_parquet, schema
 from pipex_core.jsonvalue import Json
@@ -115,6 +116,18 @@ class Archive:
         if parts:
             return pa.concat_tables(parts)
         return empty(name).select(columns or schema(name).names)
+
+    def answers_of(self, run_id: str) -> RecordedTarget:
+        """The target of a run as far as its rows tell: nothing is asked that they do not have."""
+        place = self.find(run_id)
+        target = self.manifest(place)["target"]
+        return RecordedTarget(
+            answers={},
+            digest=target["digest"],
+            target_id=target["target_id"],
+            model_id=target["model_id"],
+            run_id=place.run_id,
+        )
 
     def load(self, place: Place, *, reducer: str | None = None) -> Stored:
         """A run with everything that a comparison, a gate or a report needs.

@@ -54,6 +54,7 @@ def source_of(
                 sink=sink,
                 journal=journal,
                 timeout_s=job.options.timeout_s,
+                allow_paths=job.options.allow_paths,
             )
             return Ask(_PipelineInquiry(target, around).ask)
         case _:

@@ -45,6 +45,9 @@ class RunOptions:
         max_missing: Share of missing rows of any metric up to which a run without gate is complete.
         cache: Use of the call cache.
         budget: Of the run; None takes the suite's, and no cap when it has none.
+        again: Statuses of open rows that a resumed run asks; None asks all.
+        reroll: Rows that earlier runs have are asked again on purpose.
+        allow_paths: Further folders that pipelines under test may read.
     """
 
     max_concurrency: int = 20
@@ -59,6 +62,9 @@ class RunOptions:
     max_missing: float = 0.0
     cache: CachePolicy = "use"
     budget: Budget | None = None
+    again: Sequence[str] | None = None
+    reroll: bool = False
+    allow_paths: Sequence[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.max_concurrency < 1:
@@ -116,6 +122,8 @@ class EvalJob:
     @property
     def may_carry(self) -> bool:
         """Whether answers of other runs serve for this one."""
+        if self.options.reroll:
+            return False
         return self.target.is_hermetic or self.options.reuse == "always"
 
     def units(self) -> list[Unit]:

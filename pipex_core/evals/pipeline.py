@@ -1,7 +1,7 @@
 """A pipeline as a target: what a case binds, and which part of a run is the answer."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -179,6 +179,7 @@ class Surroundings:
     Attributes:
         journal: Of the evaluation; None makes each case a run of its own.
         timeout_s: Wall deadline of the run of one case.
+        allow_paths: Further folders that may be read.
     """
 
     services: Services
@@ -186,6 +187,7 @@ class Surroundings:
     sink: EventSink
     journal: Journal | None = None
     timeout_s: float | None = None
+    allow_paths: Sequence[str] = ()
 
 
 async def ask_pipeline(
@@ -210,7 +212,11 @@ async def ask_pipeline(
         target.plan,
         target.inputs_of(case),
         services=services,
-        options=RunOptions(values=options, may_fall_back=target.allow_fallback),
+        options=RunOptions(
+            values=options,
+            may_fall_back=target.allow_fallback,
+            allow_paths=around.allow_paths,
+        ),
         ledger=own,
         journal=around.journal,
         unit_prefix=f"{unit}/",

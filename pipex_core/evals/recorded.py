@@ -31,6 +31,7 @@ class RecordedTarget:
     Attributes:
         digest: Over all records, so that one changed answer is another target.
         model_id: Model that the records are said to come from.
+        run_id: Run that the answers are carried over from; empty for records.
     """
 
     answers: Mapping[tuple[str, int], Answer]
@@ -40,6 +41,7 @@ class RecordedTarget:
     kind: Literal["recorded"] = "recorded"
     provider: str = "recorded"
     is_hermetic: Literal[True] = True
+    run_id: str = ""
 
     @property
     def parts(self) -> Mapping[str, Json]:

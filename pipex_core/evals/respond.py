@@ -9,6 +9,7 @@ reason that may have passed are asked once more.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
@@ -16,15 +17,15 @@ import pyarrow as pa
 
 from pipex_core.engine.journal import Journal
 from pipex_core.evals.answers import Answer, fatal_codes, without_secrets
+from pipex_core.evals.packing import Packed, Rows
 from pipex_core.evals.progress import Progress
 from pipex_core.evals.results import ResponseClass, ResponseRow
 from pipex_core.evals.suite import Case
-from pipex_core.evals.table import joined, response_batch
+from pipex_core.evals.turns import Lane
 from pipex_core.jsonvalue import Json
 from pipex_core.llm.cost import Amount
 from pipex_core.ports import Clock
 
-rows_per_batch = 1_000
 rows_per_sync = 50
 small_characters = 8_192  # in JSON at most six bytes each, well below what the journal keeps inline
 first_calls = 5  # an unreachable host shows in the first calls; later it is an outage
@@ -101,7 +102,6 @@ class Lookup:
     find: Callable[[Unit], Answer]
 
 
-Packed = Callable[[pa.Table], None]
 RowOf = Callable[[Unit, Answer], ResponseRow]
 
 
@@ -117,6 +117,13 @@ class CaseLog:
             return None
         end = self._journal.state.finished(unit.name)
         return None if end is None else Answer.from_stored(self._journal.value("result", end))
+
+    def left_open(self, unit: Unit) -> Answer | None:
+        """Why an earlier try of this run left the row open, or None when it was not asked."""
+        end = self._journal.state.unit(unit.name).end if self._journal is not None else None
+        if end is None or self._journal is None:
+            return None
+        return Answer.from_stored(self._journal.value("result", end))
 
     def attempts(self, unit: Unit) -> int:
         """Tries of the row that the journal knows, whatever became of them."""
@@ -152,37 +159,6 @@ def _is_small(answer: Answer) -> bool:
     return not structured and len(answer.text or "") + len(answer.error or "") <= small_characters
 
 
-@dataclass(slots=True)
-class Rows:
-    """Response rows in Arrow batches, so that a large run is never a list of objects.
-
-    Attributes:
-        packed: Told each batch.
-    """
-
-    packed: Packed = lambda _: None
-    batches: list[pa.Table] = field(default_factory=list)
-    _waiting: list[ResponseRow] = field(default_factory=list)
-
-    def add(self, row: ResponseRow) -> None:
-        """Keep a row."""
-        self._waiting.append(row)
-        if len(self._waiting) >= rows_per_batch:
-            self._pack()
-
-    def table(self) -> pa.Table:
-        """All rows so far, sorted."""
-        self._pack()
-        return joined("responses", self.batches)
-
-    def _pack(self) -> None:
-        if self._waiting:
-            batch = response_batch(self._waiting)
-            self._waiting = []
-            self.batches.append(batch)
-            self.packed(batch)
-
-
 @dataclass(slots=True, kw_only=True)
 class Respond:
     """One respond phase; an object serves once.
@@ -195,6 +171,8 @@ class Respond:
         found: Told each answer that an earlier try of this run had made durable.
         redact: Takes secrets out of what an answer says before anything is kept of it.
         packed: Told batches of rows that will not change, until every row was in one.
+        again: Statuses of open rows that are asked; the others stay as they are. None asks all.
+        lane: Of several runs side by side, or None.
         budget_refuses: Whether the run's own budget has refused a call; that of a target stops no run.
     """
 
@@ -210,6 +188,8 @@ class Respond:
     redact: Callable[[str], str] = str
     budget_refuses: Callable[[], bool] = lambda: True
     packed: Packed = lambda _: None
+    again: frozenset[str] | None = None
+    lane: Lane | None = None
     _rows: Rows = field(init=False)
     _open: list[tuple[Unit, Answer]] = field(default_factory=list)
     _stopped: StopReason | None = None
@@ -229,6 +209,8 @@ class Respond:
             case Ask():
                 tries = [(unit, self.log.attempts(unit) + 1) for unit in todo]
                 await self._ask_all(tries, self.source)
+                if self.lane is not None:
+                    await self.lane.leave()
                 await self._second_pass(self.source)
             case _:
                 assert_never(self.source)
@@ -251,12 +233,25 @@ class Respond:
             else:
                 answer = self.carried(unit)
                 if answer is None or not self._is_final(answer):
-                    todo.append(unit)
+                    if not self._stays_open(unit):
+                        todo.append(unit)
                     continue
                 carried += 1
             self._rows.add(self.row_of(unit, answer))
         self.progress.start(done=done + carried, carried=carried)
+        counts = {"rows": len(units), "done": done, "carried": carried, "to_ask": len(todo)}
+        self.progress.events.emit("plan", data=counts)
         return todo
+
+    def _stays_open(self, unit: Unit) -> bool:
+        """Leave a row as an earlier try of this run left it, when only others are wanted."""
+        if self.again is None:
+            return False
+        left = self.log.left_open(unit) or _not_asked("unwanted", "only some rows are tried again")
+        if left.status in self.again:
+            return False
+        self._open.append((unit, left))
+        return True
 
     async def _look_up(self, todo: Sequence[Unit], source: Lookup) -> None:
         """No task, no queue: one sync for each fifty rows is all that is waited for."""
@@ -292,7 +287,8 @@ class Respond:
                     self._settle(unit, unasked)
                     continue
                 self.progress.events.emit("case_started", step=unit.name, data={"attempt": attempt})
-                answer = without_secrets(await source.call(unit, attempt), self.redact)
+                async with nullcontext() if self.lane is None else self.lane.turn():
+                    answer = without_secrets(await source.call(unit, attempt), self.redact)
                 if attempt != answer.attempts:
                     answer = replace(answer, attempts=attempt)
                 self._watch(answer)
@@ -337,6 +333,9 @@ class Respond:
             answer = replace(answer, attempts=0)
         else:
             await self.log.end(unit, attempt, answer, final=self._is_final(answer))
+        if not self._is_final(answer):
+            facts = {"attempt": attempt, "status": answer.status, "code": answer.error_code}
+            self.progress.events.emit("attempt_failed", step=unit.name, data=facts)
         self._settle(unit, answer)
 
     def _settle(self, unit: Unit, answer: Answer) -> None:
@@ -346,6 +345,8 @@ class Respond:
         else:
             self._open.append((unit, answer))
         self.progress.answered(unit.name, answer, self.class_of(answer))
+        if self.progress.done % rows_per_sync == 0:
+            self.progress.events.emit("checkpoint_saved", data={"rows": self.progress.done})
 
     def _is_final(self, answer: Answer) -> bool:
         return self.class_of(answer) != "missing"
@@ -353,13 +354,14 @@ class Respond:
     async def _second_pass(self, source: Ask) -> None:
         if not self.rules.second_pass or self._stopped is not None:
             return
-        again = [pair for pair in self._open if pair[1].status in tried_again]
-        self._open = [pair for pair in self._open if pair[1].status not in tried_again]
+        wanted = tried_again if self.again is None else tried_again & self.again
+        again = [pair for pair in self._open if pair[1].status in wanted]
+        self._open = [pair for pair in self._open if pair[1].status not in wanted]
         self.progress.asked_again(len(again))
         await self._ask_all([(unit, self.log.attempts(unit) + 2) for unit, _ in again], source)
 
 
-def _not_asked(stopped: StopReason, reason: str | None) -> Answer:
+def _not_asked(stopped: StopReason | Literal["unwanted"], reason: str | None) -> Answer:
     return Answer(
         status="not_run_budget" if stopped == "budget" else "cancelled",
         error_code=f"stopped_{stopped}",

@@ -37,19 +37,20 @@ from pipex_core.evals.manifest import (
     run_row,
     unknown_environment,
 )
-from pipex_core.evals.progress import Progress
+from pipex_core.evals.packing import Packed
 from pipex_core.evals.publication import Place, publish
-from pipex_core.evals.respond import CaseLog, Packed, Respond, Responses, Rules, nothing
+from pipex_core.evals.respond import CaseLog, Respond, Responses, Rules, nothing
 from pipex_core.evals.resuming import check_resume, header_of
 from pipex_core.evals.rulings import Ruling
 from pipex_core.evals.scoring import Scoring, ScoringBehind
 from pipex_core.evals.summary import MetricSummary, Summary
 from pipex_core.evals.table import record_batch
+from pipex_core.evals.turns import Lane
 from pipex_core.evals.verdict import Verdict
+from pipex_core.evals.watching import Watch, watch
 from pipex_core.jsonvalue import Json
 from pipex_core.llm.cost import Amount, Ledger
 from pipex_core.ports import BlobStore
-from pipex_core.telemetry import Event, RunEvents
 
 no_carry = CarryIndex()
 
@@ -101,39 +102,6 @@ class EvalRun:
         return str(self.manifest["row_digest"])
 
 
-@dataclass(slots=True, kw_only=True)
-class Watch:
-    """The events and counts of one run, shared by its phases.
-
-    Attributes:
-        limits: How many calls at once each service was found to bear, in order of the changes.
-    """
-
-    events: RunEvents
-    progress: Progress
-    limits: list[Mapping[str, Json]]
-
-
-def watch(job: EvalJob, services: Services) -> Watch:
-    """Somebody to tell: the listener of the services."""
-    limits: list[Mapping[str, Json]] = []
-    started_s = services.clock.monotonic()
-
-    def heard(event: Event) -> None:
-        changed = event.kind == "limiter_changed"
-        if changed:
-            after_ms = round((services.clock.monotonic() - started_s) * 1000)
-            limits.append({"after_ms": after_ms, **event.data})
-        services.listener(event)
-        if changed:
-            events.emit("limiter", data=event.data)
-
-    events = RunEvents(run_id=job.run_id, clock=services.clock, listener=heard)
-    total = len(job.cases) * job.repeats
-    progress = Progress(total=total, events=events, clock=services.clock)
-    return Watch(events=events, progress=progress, limits=limits)
-
-
 async def respond(  # noqa: PLR0913 - what a phase has of its run, all named
     job: EvalJob,
     services: Services,
@@ -143,6 +111,7 @@ async def respond(  # noqa: PLR0913 - what a phase has of its run, all named
     watching: Watch | None = None,
     packed: Packed | None = None,
     ledger: Ledger | None = None,
+    lane: Lane | None = None,
 ) -> Responses:
     """An answer or a reason for every row of the job.
 
@@ -154,6 +123,7 @@ async def respond(  # noqa: PLR0913 - what a phase has of its run, all named
         watching: Whom to tell.
         packed: Told the rows batch by batch while others are still asked.
         ledger: The run's budget, where others use it too; None makes one.
+        lane: Of several runs side by side, or None.
 
     Raises:
         StoreError: The journal failed; nothing more was asked.
@@ -183,6 +153,8 @@ async def respond(  # noqa: PLR0913 - what a phase has of its run, all named
         redact=services.redact,
         budget_refuses=lambda: ledger.has_refused,
         packed=packed or (lambda _: None),
+        again=None if job.options.again is None else frozenset(job.options.again),
+        lane=lane,
         found=lambda answer: _charge(ledger, answer, journalled=bool(known and known.calls)),
     )
     found = await phase.run(job.units())
@@ -247,6 +219,7 @@ async def evaluate(
     blobs: BlobStore,
     carry: CarryIndex = no_carry,
     environment: Environment = unknown_environment,
+    lane: Lane | None = None,
 ) -> EvalRun:
     """All phases in one go. A run that was interrupted goes on where its journal ends.
 
@@ -256,6 +229,7 @@ async def evaluate(
         blobs: Where the tables go, rooted at the results folder.
         carry: Rows of earlier runs.
         environment: What the run is made with.
+        lane: Of several runs side by side, or None.
 
     Raises:
         ConfigError: ``resume_mismatch``, the journal under this run id belongs to another job; or a
@@ -280,7 +254,7 @@ async def evaluate(
             watching.events.emit("warning", data={"code": code, "message": message})
         with lean_memory():
             run = await _phases(
-                job, services, journal, watching, _Around(blobs, carry, environment)
+                job, services, journal, watching, _Around(blobs, carry, environment, lane)
             )
         status = run.status
         watching.events.emit("eval_finished", data=_end_facts(run))
@@ -294,6 +268,7 @@ class _Around:
     blobs: BlobStore
     carry: CarryIndex
     environment: Environment
+    lane: Lane | None
 
 
 async def _phases(
@@ -353,6 +328,7 @@ async def _rows(
             # A judged row is scored once its judges were heard.
             packed=None if job.judged else behind.add,
             ledger=ledger,
+            lane=around.lane,
         )
         if job.judged:
             jury = Jury(
