@@ -61,6 +61,7 @@ from pipex_dagster.tables import (
     Standing,
     cases_table,
     end_in,
+    kept_case,
     leaderboard_columns,
     leaderboard_table,
     suite_of,
@@ -191,18 +192,25 @@ class _Assets:
     # -- the layers
 
     def _suite(self, at: At) -> Result:
-        del at
         suite = self._files.suite
         counts = Counter(case.status for case in suite.cases)
         metadata = numbers({"cases": len(suite.cases), "quarantined": counts["quarantined"]})
         version = suite_digest(suite)
         metadata["suite_digest"] = dg.MetadataValue.text(short(version))
+        privacy = suite.extra.get("privacy")
         examples = rows_shown(
-            {"case": case.id, "input": compact(case.input), "expected": expected_text(case)}
-            for case in suite.cases[:5]
+            {
+                "case": case.id,
+                "input": at.redact(compact(case.input)),
+                "expected": at.redact(expected_text(case) or ""),
+            }
+            for case in (kept_case(case, privacy) for case in suite.cases[:5])
         )
         return materialized(
-            cases_table(suite), metadata, version=version, shown={"examples": examples}
+            cases_table(suite, redact=at.redact),
+            metadata,
+            version=version,
+            shown={"examples": examples},
         )
 
     def _responses(self, at: At) -> Result:

@@ -4,13 +4,15 @@ Like those of the results their schemas are explicit and named in the file, colu
 what was not measured is null.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from pipex_core.errors import ConfigError
 from pipex_core.evals.caselines import Text
-from pipex_core.evals.suite import Suite, hashes_by_id
+from pipex_core.evals.scrub import Scrubber
+from pipex_core.evals.suite import Case, Suite, hashes_by_id
 from pipex_core.evals.suitefile import dump_lines, read_file
 from pipex_core.evals.summary import MetricSummary, Summary
 from pipex_core.jsonvalue import Json, canonical, parse
@@ -22,6 +24,7 @@ cases_schema = pa.schema(
         pa.field("case_id", pa.string(), nullable=False),
         pa.field("case_hash", pa.string(), nullable=False),
         pa.field("case", pa.string(), nullable=False),  # as its line of cases.jsonl
+        pa.field("redacted", pa.bool_()),  # whether something was taken out of that line
     ],
     metadata={"pipex.schema": "cases/1"},
 )
@@ -68,18 +71,41 @@ class Standing:
     verdict: str | None = None
 
 
-def cases_table(suite: Suite) -> pa.Table:
-    """The cases, sorted by id, each with its hash and its line of a suite file."""
+def cases_table(suite: Suite, *, redact: Callable[[str], str] = str) -> pa.Table:
+    """The cases, sorted by id, each with its hash and its line of a suite file as far as it may be kept.
+
+    Args:
+        suite: Its ``privacy`` says what becomes of personal data.
+        redact: Takes secrets out of a text.
+    """
     known = hashes_by_id(suite)
     cases = sorted(suite.cases, key=lambda case: case.id)
+    whole = [_line(case) for case in cases]
+    kept = [redact(_line(kept_case(case, suite.extra.get("privacy")))) for case in cases]
     return pa.table(
         [
             [case.id for case in cases],
             [known[case.id].case_hash for case in cases],
-            [dump_lines([case]).removesuffix("\n") for case in cases],
+            kept,
+            [before != after for before, after in zip(whole, kept, strict=True)],
         ],
         schema=cases_schema,
     )
+
+
+def kept_case(case: Case, privacy: str | None) -> Case:
+    """The case without what its suite does not want to be kept: personal data, or any text at all."""
+    match privacy:
+        case "redact":
+            return Scrubber().case(case).case
+        case "hash" | "drop":
+            return Case(id=case.id, input="")
+        case _:
+            return case
+
+
+def _line(case: Case) -> str:
+    return dump_lines([case]).removesuffix("\n")
 
 
 def suite_of(table: pa.Table, today: Suite) -> Suite:
@@ -91,6 +117,9 @@ def suite_of(table: pa.Table, today: Suite) -> Suite:
     Args:
         table: From ``cases_table``.
         today: The suite as its files are now.
+
+    Raises:
+        ConfigError: ``not_materialized``, a question was changed whose old text was not kept.
     """
     lines = "\n".join(table["case"].to_pylist())
     stored = read_file(Text(file=f"{today.location}/cases.jsonl", text=lines)).cases
@@ -100,7 +129,22 @@ def suite_of(table: pa.Table, today: Suite) -> Suite:
         for case, asked in _with_hashes(today, table)
         if now[case.id].case_hash == asked
     }
+    for case_id in _redacted(table):
+        if case_id not in same:
+            raise ConfigError(
+                f"case {case_id} was changed, and its old text was not kept for the sake of privacy",
+                code="not_materialized",
+                next_step="materialize the suite again",
+            )
     return replace(today, cases=tuple(same.get(case.id, case) for case in stored))
+
+
+def _redacted(table: pa.Table) -> Iterable[str]:
+    """Ids of the cases whose line is not what was asked; none in tables of older versions."""
+    if "redacted" not in table.column_names:
+        return []
+    ids: list[str] = table.filter(table["redacted"])["case_id"].to_pylist()
+    return ids
 
 
 def _with_hashes(today: Suite, table: pa.Table) -> Iterable[tuple[Json, str]]:

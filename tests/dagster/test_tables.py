@@ -1,10 +1,12 @@
 """The tables of suites, summaries and leaderboards: nothing is lost on the way through them."""
 
+import json
 from dataclasses import replace
 
 import pyarrow as pa
 import pytest
 
+from pipex_core.errors import ConfigError
 from pipex_core.evals.arms import MetricFacts
 from pipex_core.evals.suite import Case, Suite, suite_digest
 from pipex_core.evals.summary import MetricSummary, Summary
@@ -57,6 +59,45 @@ def test_a_question_that_was_edited_is_still_the_one_that_was_materialized() -> 
 def test_a_case_that_was_added_since_is_not_part_of_the_materialized_suite() -> None:
     more = replace(suite, cases=[*suite.cases, Case(id="c", input="new")])
     assert [case.id for case in suite_of(cases_table(suite), more).cases] == ["a", "b"]
+
+
+secret = replace(suite, cases=[Case(id="a", input="the key is hunter22 for mia@example.org")])
+
+
+def test_a_secret_is_asked_of_the_target_and_kept_nowhere() -> None:
+    table = cases_table(secret, redact=lambda text: text.replace("hunter22", "[redacted:KEY]"))
+    assert "hunter22" not in str(table.to_pydict())
+    assert table["redacted"].to_pylist() == [True]
+    assert suite_of(table, secret).cases == tuple(secret.cases)
+
+
+@pytest.mark.parametrize(
+    ("privacy", "kept"),
+    [
+        (None, "the key is hunter22 for mia@example.org"),
+        ("keep", "the key is hunter22 for mia@example.org"),
+        ("redact", "the key is hunter22 for [EMAIL_1]"),
+        ("hash", ""),
+        ("drop", ""),
+    ],
+)
+def test_a_suite_says_what_of_its_texts_is_kept(privacy: str | None, kept: str) -> None:
+    own = replace(secret, extra={"privacy": privacy} if privacy else {})
+    line = json.loads(cases_table(own)["case"].to_pylist()[0])
+    assert line["input"] == kept
+
+
+def test_a_changed_question_whose_old_text_was_not_kept_is_not_asked_as_it_was_stored() -> None:
+    own = replace(secret, extra={"privacy": "redact"})
+    table = cases_table(own)
+    edited = replace(own, cases=[Case(id="a", input="another question")])
+    with pytest.raises(ConfigError, match="case a was changed, and its old text was not kept"):
+        suite_of(table, edited)
+
+
+def test_a_table_of_an_older_version_says_nothing_of_redaction() -> None:
+    table = cases_table(suite).drop_columns(["redacted"])
+    assert suite_digest(suite_of(table, suite)) == suite_digest(suite)
 
 
 def metric(mean: float | None, *, n_scored: int = 4) -> MetricSummary:
