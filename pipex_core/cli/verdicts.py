@@ -50,18 +50,18 @@ def compare(before: str, after: str, **given: Any) -> int:  # noqa: ANN401 - cli
     from pipex_core.app.rulers import ruler
     from pipex_core.app.stored import load_pair, open_archive
     from pipex_core.evals.compare import compare as compared
-    from pipex_core.evals.pairs import comparable
+    from pipex_core.evals.pairs import comparable, match
+    from pipex_core.evals.strangers import unpaired_rows
 
     ruled = ruler(given["results"], judges=given["rescore"], tell=note)
     a, b = ruled(*load_pair(open_archive(given["results"]), before, after))
-    matched = comparable(a.judgement.arm, b.judgement.arm, allow_partial=given["allow_partial"])
-    rows = compared(
-        a.judgement.arm,
-        b.judgement.arm,
-        matched=matched,
-        metrics=given["metrics"] or None,
-        by=(given["by"],) if given["by"] else (),
-    )
+    arms, metrics = (a.judgement.arm, b.judgement.arm), given["metrics"] or None
+    if given["allow_partial"] and not given["gate"] and not match(*arms).a:
+        rows = unpaired_rows(*arms, metrics=metrics)
+    else:
+        matched = comparable(*arms, allow_partial=given["allow_partial"])
+        by = (given["by"],) if given["by"] else ()
+        rows = compared(*arms, matched=matched, metrics=metrics, by=by)
     shown = _flips(a, b, rows, most=given["flips"])
     verdict = _verdict(given["gate"], a, b) if given["gate"] else None
     payload = {

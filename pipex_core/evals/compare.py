@@ -322,6 +322,11 @@ _why = {
 
 def sentence(row: Comparison) -> str:
     """What a displayed comparison shows, in words: which way, how sure, and what would tell."""
+    if row.reason == "unpaired" and row.diff is not None:
+        return (
+            f"{row.metric}: cannot tell: no case is common; the means differ by {_signed(row.diff)},"
+            f" Cliff's delta {_signed(row.effect or 0.0)}."
+        )
     name = row.metric if row.slice is None else f"{row.metric} on {row.slice_by}={row.slice}"
     if row.diff is None or row.p_adj is None or row.ci_low is None or row.ci_high is None:
         return f"{name}: cannot tell: {_why.get(row.reason or '', 'no difference was computed')}."
@@ -337,7 +342,9 @@ def sentence(row: Comparison) -> str:
         tell = f"a true difference of {row.mde:.3g} would probably have shown"
     else:
         tell = "the runs do not differ in any case"
-    return f"{name}: cannot tell: {_signed(row.diff)} ({interval}); {tell}."
+    bound = max(abs(row.ci_low), abs(row.ci_high))
+    shown = f"no difference larger than {bound:.3g} shown"
+    return f"{name}: cannot tell: {_signed(row.diff)} ({interval}), {shown}; {tell}."
 
 
 def _signed(number: float) -> str:

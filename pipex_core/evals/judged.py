@@ -27,6 +27,7 @@ totals: Final[Mapping[str, Direction]] = MappingProxyType(
         "cost_per_case": "lower",
         "latency_p95": "lower",
         "missing_rate": "lower",
+        "failure_rate": "lower",
         "refusal_rate": "lower",
         "truncation_rate": "lower",
     }

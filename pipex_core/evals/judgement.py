@@ -14,7 +14,7 @@ from pipex_core.evals.compare import Comparison, compare
 from pipex_core.evals.curate import unverified_ids
 from pipex_core.evals.gate import judge
 from pipex_core.evals.job import EvalJob
-from pipex_core.evals.judged import Judged
+from pipex_core.evals.judged import Judged, totals
 from pipex_core.evals.outcome import Outcome, outcome_of
 from pipex_core.evals.pairs import match
 from pipex_core.evals.results import verdict_of_response
@@ -135,7 +135,7 @@ def judged_of(found: Judgement, *, uncertified: frozenset[str] = frozenset()) ->
         found: What its rows say.
         uncertified: Metrics whose judge has no valid certificate.
     """
-    names = ("cost_total", "cost_per_case", "latency_p95", "refusal_rate", "truncation_rate")
+    names = totals.keys() - {"missing_rate"}
     seen = found.gated or found
     return Judged(
         arm=seen.arm,

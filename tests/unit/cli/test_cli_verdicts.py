@@ -65,6 +65,17 @@ def test_runs_that_share_few_cases_are_not_compared() -> None:
     assert invoke("compare", "poor", "latest", "--allow-partial").code == 0
 
 
+def test_runs_of_different_cases_stand_side_by_side_when_asked_for(project: Path) -> None:
+    cases = project / "test_suites" / "sums" / "cases.jsonl"
+    cases.write_text('{"id": "new", "input": "9 + 9", "expected_output": "18"}\n', encoding="utf-8")
+    (project / "one.jsonl").write_text('{"case_id": "new", "output": "18"}\n', encoding="utf-8")
+    invoke("eval", "run", "sums", "one.jsonl")
+    assert invoke("compare", "poor", "one").code == 2
+    done = invoke("compare", "poor", "one", "--allow-partial", "--json")
+    (row,) = done.document["comparisons"]
+    assert (done.code, row["reason"], row["outcome"]) == (0, "unpaired", "cannot_tell")
+
+
 def test_slices_and_metrics_are_chosen(project: Path) -> None:
     done = invoke("compare", "poor", "good", "-m", "exact_match", "--by", "tags")
     assert done.code == 0
