@@ -6,9 +6,9 @@ from typing import Any
 
 from pipex_core.errors import ProviderError
 from pipex_core.expressions.scope import Scope
-from pipex_core.llm.purse import CallWarning
 from pipex_core.llm.client import Reply
 from pipex_core.llm.provider import Request, Response, Usage
+from pipex_core.llm.purse import CallWarning
 from pipex_core.ports import Workspace
 from pipex_core.spec.model import StepSpec
 from pipex_core.steps.blocks import BlockResult, Inside, outermost

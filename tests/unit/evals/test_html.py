@@ -12,8 +12,8 @@ import pytest
 from pipex_core.evals.findings import FlipText, result_document
 from pipex_core.evals.html import report_html
 from pipex_core.evals.judgement import judged_of
-from pipex_core.evals.rendering import interval, number, percent
 from pipex_core.evals.pagescript import page_script
+from pipex_core.evals.rendering import interval, number, percent
 from pipex_core.evals.runner import EvalRun
 from pipex_core.evals.stylesheet import Palette, dark, light, stylesheet, text_on_ground
 from tests.fakes.evaluation import capital_suite, case, job, run
