@@ -4,8 +4,11 @@ import shlex
 from collections.abc import Iterator, Mapping
 
 from pipex_core.app.requests import EvalRequest
+from pipex_core.evals.job import RunOptions
 from pipex_core.jsonvalue import Json, canonical
 
+settable = ("timeout_is", "impute", "accept_degraded", "second_pass", "max_attempts", "reuse")
+usual = RunOptions()
 _provider_options = {"mock_responses": "--mock-responses", "cassette": "--cassette"}
 
 
@@ -31,6 +34,8 @@ def _words(request: EvalRequest) -> Iterator[str]:
         "--gate": request.gate,
         "--baseline": request.baseline,
         "--repeats": request.repeats,
+        "--reducer": request.reducer,
+        "--where": request.holding,
         "--sample": request.sample_size,
         "--stratify": request.stratify,
         "--limit": request.limit,
@@ -47,6 +52,10 @@ def _words(request: EvalRequest) -> Iterator[str]:
         "--fail-on-threshold": request.fail_on_threshold,
     }
     yield from (flag for flag, is_set in flags.items() if is_set)
+    for name in settable:
+        value = getattr(request.options, name)
+        if value != getattr(usual, name):
+            yield from ("--set", f"{name}={value if isinstance(value, str) else canonical(value)}")
     yield from _limits(request)
 
 

@@ -2,6 +2,7 @@
 
 import io
 from datetime import datetime
+from typing import Any
 
 import pytest
 from pypdf import PdfReader
@@ -62,7 +63,7 @@ def test_raw_outputs_are_left_out(reader: PdfReader) -> None:
 def test_title_language_tags_bookmarks_and_page_numbers_are_there(reader: PdfReader) -> None:
     assert reader.metadata is not None
     assert reader.metadata.title == "FAIL: capitals (version 1): prompt on m"
-    root = reader.trailer["/Root"]
+    root: Any = reader.trailer["/Root"]
     assert root["/Lang"] == "en"
     assert root["/MarkInfo"]["/Marked"]
     assert "/StructTreeRoot" in root
@@ -74,9 +75,8 @@ def test_title_language_tags_bookmarks_and_page_numbers_are_there(reader: PdfRea
 
 
 def test_every_font_is_embedded(reader: PdfReader) -> None:
-    fonts = [
-        font.get_object() for page in reader.pages for font in page["/Resources"]["/Font"].values()
-    ]
+    pages: list[Any] = list(reader.pages)
+    fonts = [font.get_object() for page in pages for font in page["/Resources"]["/Font"].values()]
     assert fonts
     for font in fonts:
         inner = font["/DescendantFonts"][0].get_object()

@@ -41,9 +41,14 @@ def found(text: str, **fields: Any) -> list[tuple[str, str]]:
     return [(one.part, one.where) for one in verified(text, **fields).differences]
 
 
+def proof_in(html: str) -> str:
+    (found,) = proof.findall(html)
+    return str(found[1])
+
+
 def reproved(html: str, change: Callable[[Any], None]) -> str:
     """The page with its proof changed, the digest of each part made right again."""
-    document = parse(canonical(unpacked(proof.search(html)[2])))  # type: ignore[index] - there is one
+    document = parse(canonical(unpacked(proof_in(html))))
     change(document)
     document["digests"] = {k: digest(v) for k, v in document.items() if k != "digests"}
     return proof.sub(lambda one: f"{one[1]}{packed(document)}{one[3]}", html)
@@ -145,7 +150,7 @@ def test_a_claim_in_the_proof_that_its_rows_do_not_bear_is_named(
 
 
 def test_a_part_whose_digest_was_not_made_right_is_named(html: str) -> None:
-    document = dict(unpacked(proof.search(html)[2]))  # type: ignore[index] - there is one
+    document = dict(unpacked(proof_in(html)))
     document["command"] = "rm"
     text = proof.sub(lambda one: f"{one[1]}{packed(document)}{one[3]}", html)
     assert ("proof", "command is not what its digest says") in found(text)
