@@ -80,7 +80,9 @@ def hash_of(entry: Mapping[str, Json]) -> str:
 def first_bad_line(path: str | os.PathLike[str]) -> int | None:
     """Number of the first line, from 1, that does not follow from those before it; None when all do."""
     before = no_hash
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    # A reason may hold what other texts break lines at.
+    text = Path(path).read_text(encoding="utf-8")
+    lines = text.removesuffix("\n").split("\n") if text else []
     for number, line in enumerate(lines, start=1):
         try:
             entry = json.loads(line)

@@ -191,7 +191,7 @@ def lines_from(text: str) -> list[dict[str, Json]]:
         ConfigError: ``bad_baseline_log``, a line is no JSON object.
     """
     found = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(_lines(text), start=1):
         try:
             entry = parse(line)
         except ValueError:
@@ -227,13 +227,18 @@ def problems_of(text: str, pointers: Mapping[str, Pointer]) -> list[str]:
     """
     problems: list[str] = []
     before, names = first_hash, dict[str, str | None]()
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(_lines(text), start=1):
         wrong = _wrong_with(line, number, before, names)
         if wrong:
             return [*problems, f"line {number}: {wrong}"]
         entry = parse(line)
         before, names[entry["name"]] = entry["hash"], entry["to"]
     return [*problems, *_unlike(names, pointers)]
+
+
+def _lines(text: str) -> Iterable[str]:
+    """The lines of a log; a reason may hold what other texts break lines at."""
+    return text.removesuffix("\n").split("\n") if text else ()
 
 
 def _wrong_with(line: str, number: int, before: str, names: Mapping[str, str | None]) -> str:

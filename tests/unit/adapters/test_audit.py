@@ -80,3 +80,11 @@ def test_a_log_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     audit = FileAudit(tmp_path / "file" / "audit.jsonl", clock=ManualClock())
     with pytest.raises(StoreError, match="cannot be written"):
         audit.append("x", resource="r")
+
+
+def test_a_reason_may_hold_what_other_texts_break_lines_at(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    log = FileAudit(path, clock=ManualClock(), actor="ann")
+    for reason in ("a\u2028b", "c\x1cd\x85e"):
+        log.append("force", resource="r", reason=reason)
+    assert first_bad_line(path) is None

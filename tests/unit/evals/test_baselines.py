@@ -113,6 +113,8 @@ def test_a_damaged_log_is_not_written_on() -> None:
     with pytest.raises(ConfigError, match="line 2 of the log is damaged") as caught:
         lines_from('{"seq":1}\n3\n')
     assert caught.value.code == "bad_baseline_log"
+    with pytest.raises(ConfigError, match="line 1 of the log is damaged"):
+        lines_from('{"seq":\n')
 
 
 def test_what_stood_before_a_run_is_known_after_rollbacks() -> None:

@@ -156,3 +156,19 @@ def test_bad_compatibility_thresholds_are_refused() -> None:
     with pytest.raises(SpecError) as empty:
         gate_of_thresholds({})
     assert empty.value.code == "empty_gate"
+
+
+def test_a_rule_of_promotion_says_after_what_and_who_acts() -> None:
+    rules = [{"metric": "m", "kind": "coverage"}]
+    read = gate_of({"promotion": {"on": "superiority", "actor": "nightly"}, "rules": rules})
+    assert read.promotion == {"on": "superiority", "actor": "nightly"}
+    assert gate_of({"promotion": None, "rules": rules}).promotion is None
+    for wrong, code in (
+        ({"on": "pass"}, "missing_field"),
+        ({"on": "always", "actor": "x"}, "unknown_value"),
+        ({"on": "pass", "actor": "x", "name": "y"}, "unknown_field"),
+        ("pass", "wrong_type"),
+    ):
+        with pytest.raises(SpecError) as caught:
+            gate_of({"promotion": wrong, "rules": rules})
+        assert [problem.code for problem in caught.value.problems] == [code]
