@@ -157,6 +157,8 @@ def _execute(
         providing = providing_of(settings, **provider)
         for warning in settings.warnings:
             note(f"warning: {warning}")
+        if provider.get("record") and providing.kind in {"mock", "replay"}:
+            note(f"warning: nothing is recorded, as the provider is {providing.kind}")
         listener = partial(_tell, is_chosen=providing.chosen, quiet=quiet or as_json)
         result = interruptible(
             lambda stop: arun_pipeline(

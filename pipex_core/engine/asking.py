@@ -92,7 +92,8 @@ class Asking:
         retry = self._retry if retries is None else replace(self._retry, max_retries=retries)
         left = self._candidates(request, fallback_model)
         asked = first = self._next(left)
-        tried = 0
+        # A call with a number of its own is a fallback: it goes on counting where the others ended.
+        tried = 0 if retries is None else self.attempts
         while True:
             left.remove(asked)
             origin = replace(asked.origin, attempt=asked.origin.attempt + tried)

@@ -169,7 +169,12 @@ class Call(Protocol):
     async def __call__(
         self, request: Request, *, fallback_model: str | None = None, retries: int | None = None
     ) -> Answer:
-        """The reply. ``retries`` replaces the number that the step's retry rule allows.
+        """The reply.
+
+        Args:
+            request: What is asked.
+            fallback_model: Asked once when its own model is given up.
+            retries: Replaces the number of the step's retry rule; such a call counts as a further attempt.
 
         Raises:
             ProviderError: The last failure.

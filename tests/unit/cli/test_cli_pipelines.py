@@ -53,6 +53,15 @@ def test_a_chosen_provider_is_not_announced_and_quiet_says_nothing() -> None:
     assert (done.code, done.err) == (0, "")
 
 
+def test_a_recording_without_a_live_provider_is_told_to_be_none(project: Path) -> None:
+    done = invoke(
+        "run", "pipelines/asker.yaml", "question=Hi", "--record", "calls.jsonl", "--quiet"
+    )
+    assert done.code == 0
+    assert "warning: nothing is recorded, as the provider is mock\n" in done.err
+    assert not (project / "calls.jsonl").exists()
+
+
 def test_a_run_in_json_is_one_document() -> None:
     done = invoke("run", "pipelines/asker.yaml", "question=Hi", "--json")
     document = done.document
