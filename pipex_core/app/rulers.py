@@ -22,6 +22,7 @@ from pipex_core.evals.answers import Answer
 from pipex_core.evals.archive import Archive, Stored
 from pipex_core.evals.carry import CarryIndex
 from pipex_core.evals.job import EvalJob, RunOptions, capped
+from pipex_core.evals.judged import Judged
 from pipex_core.evals.preflight import Request, prepare
 from pipex_core.evals.publication import Place
 from pipex_core.evals.recorded import RecordedTarget
@@ -79,6 +80,31 @@ async def under_one_ruler(desk: Desk, a: Stored, b: Stored, *, judges: bool = Fa
     except (SpecError, ConfigError) as error:
         return Pair(a=a, b=b, notes=[f"the runs cannot be scored again: {error.message}"])
     return Pair(a=a, b=b, notes=notes)
+
+
+async def baseline_today(desk: Desk, job: EvalJob, *, tell: Callable[[str], None]) -> EvalJob:
+    """The job with its baseline under the metrics of the job, where they differ and no judge is needed.
+
+    ``tell`` hears what that took, or why it cannot be done; such metrics are then not compared.
+    """
+    run = job.baseline
+    if not isinstance(run, Judged):
+        return job
+    judged = {entry.name for entry in job.judged}
+    now = {facts.name: facts.fingerprint for facts in job.facts() if facts.name not in judged}
+    metrics = run.arm.metrics
+    if all(metrics[name].facts.fingerprint == now[name] for name in metrics.keys() & now.keys()):
+        return job
+    stored = desk.archive.load(desk.archive.find(run.run_id), reducer=job.reducer)
+    entries = [_raw(entry.document()) for entry in job.metrics if entry.name not in judged]
+    notes: list[str] = []
+    try:
+        stored = await _today(desk, stored, entries, notes)
+    except (SpecError, ConfigError) as error:
+        notes.append(f"the baseline cannot be scored again: {error.message}")
+    for line in notes:
+        tell(line)
+    return replace(job, baseline=stored.judged)
 
 
 async def _today(desk: Desk, stored: Stored, entries: Sequence[Json], notes: list[str]) -> Stored:

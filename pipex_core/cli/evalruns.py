@@ -93,8 +93,10 @@ async def _evaluate(
     desk: "Desk", jobs: Sequence[Any], requests: Sequence["EvalRequest"]
 ) -> list["EvalRun"]:
     from pipex_core.app.abreast import run_abreast
+    from pipex_core.app.rulers import baseline_today
 
     try:
+        jobs = [await baseline_today(desk, job, tell=note) for job in jobs]
         return await run_abreast(desk, jobs, carry=[request.carry for request in requests])
     finally:
         await desk.aclose()

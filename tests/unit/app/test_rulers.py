@@ -156,3 +156,25 @@ def test_judges_that_changed_are_asked_again_only_on_request(project: Path) -> N
     assert left.notes == ["judges changed: score both runs again with --rescore"]
     reasons = {row.metric: row.reason for row in compare(left.a.judgement.arm, left.b.judgement.arm)}  # fmt: skip
     assert reasons == {"exact_match": None, "relevance": "ruler_changed"}
+
+
+def test_a_new_run_is_compared_with_its_baseline_under_its_own_metrics(
+    project: Path, runs: Mapping[str, str]
+) -> None:
+    (project / "gate.yaml").write_text(
+        "rules:\n  - {id: r, metric: exact_match, kind: noninferiority, margin: 0.05}\n"
+    )
+    (project / "metrics.yaml").write_text(json.dumps([loose]))
+    words = ("eval", "run", "sums", "--recorded", "lower.jsonl", "--metrics", "metrics.yaml")
+    gated = (*words, "--gate", "gate.yaml", "--baseline", runs["strict"], "--json")
+    done = invoke(*gated)
+    assert done.document["verdict"]["verdict"] == "PASS"
+    assert f"the answers of {runs['strict']} were scored again as" in done.err
+    assert done.document["verdict"]["rules"][0]["mean_a"] == 1.0
+    cases = project / "test_suites" / "sums" / "cases.jsonl"
+    rows = [json.loads(line) for line in cases.read_text().splitlines()]
+    write_lines(cases, [{**row, "input": f"new {row['input']}"} for row in rows])
+    refused = invoke(*gated)
+    assert (refused.code, refused.document["code"]) == (2, "not_comparable")
+    beside = invoke(*words, "--baseline", runs["strict"], "--json")
+    assert "the baseline cannot be scored again: no case of run" in beside.err
