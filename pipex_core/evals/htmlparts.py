@@ -69,7 +69,9 @@ def table(grid: Grid, look: TableLook, charts: Sequence[Markup | None] = ()) -> 
 
 def scrolling(caption: str, content: Markup) -> Markup:
     """Content that may be wider than the page; a region that scrolls is reachable by keyboard and named."""
-    return element("div", content, class_="scroll", tabindex="0", role="region", aria_label=caption)
+    return element(
+        "div", content, class_="scroll", tabindex="0", role="region", aria_label=f"Table: {caption}"
+    )
 
 
 def _cells(grid: Grid, look: TableLook, row: Sequence[str]) -> Iterator[Markup]:

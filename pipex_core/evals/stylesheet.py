@@ -82,21 +82,21 @@ details.plain pre{margin-top:.4rem;max-height:20rem;overflow:auto}
 input,select,button{font:inherit;font-size:.9rem;color:var(--ink);background:var(--paper);border:1px solid var(--soft);border-radius:.4rem;padding:.3rem .6rem;min-height:2rem}
 button:disabled{opacity:1;color:var(--soft);border-style:dashed}
 button.sort{border:0;background:none;padding:.2rem 0;color:var(--soft);font-weight:600;font-size:.82rem;cursor:pointer;text-decoration:underline dotted}
-[aria-sort=ascending] button::after{content:" ▲"}
-[aria-sort=descending] button::after{content:" ▼"}
+[aria-sort=ascending] button::after{content:" ▲";content:" ▲"/""}
+[aria-sort=descending] button::after{content:" ▼";content:" ▼"/""}
 .num{text-align:right;white-space:nowrap}
 .badge{display:inline-block;border-radius:1rem;padding:.08rem .7rem;font-weight:650;font-size:.85rem;white-space:nowrap;border:1px solid currentColor}
 .badge.pass{background:var(--pass-panel);color:var(--pass)}
 .badge.fail{background:var(--fail-panel);color:var(--fail)}
 .badge.open{background:var(--open-panel);color:var(--open)}
-.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:1rem;margin-top:1rem}
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(20rem,100%),1fr));gap:1rem;margin-top:1rem}
 figure{margin:0;border:1px solid var(--rule);border-radius:.6rem;padding:1rem;background:var(--paper)}
 figcaption{color:var(--soft);font-size:.88rem}
 details{border:1px solid var(--rule);border-radius:.6rem;margin:.5rem 0;background:var(--paper)}
 summary{cursor:pointer;padding:.55rem .9rem}
 details>div{padding:0 .9rem .9rem}
 figure details{margin:.5rem 0 0}
-.sides{display:grid;grid-template-columns:repeat(auto-fit,minmax(18rem,1fr));gap:.9rem}
+.sides{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(18rem,100%),1fr));gap:.9rem}
 .label{color:var(--soft);font-size:.85rem;margin:.5rem 0 .2rem}
 pre{margin:0;padding:.7rem .9rem;background:var(--panel);border-radius:.4rem;white-space:pre-wrap;font:.88rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 del{background:var(--old);text-decoration:line-through;text-decoration-thickness:2px}

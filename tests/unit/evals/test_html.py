@@ -7,6 +7,7 @@ from collections import Counter
 from html.parser import HTMLParser
 from itertools import pairwise
 
+import html5lib
 import pytest
 
 from pipex_core.evals.findings import FlipText, result_document
@@ -72,6 +73,13 @@ def page(request: pytest.FixtureRequest) -> Page:
 def test_every_tag_is_closed_in_order(page: Page) -> None:
     assert page.open == []
     assert page.tags[0] == ("html", {"lang": "en"})
+
+
+@pytest.mark.parametrize("name", ["html", "harmful"])
+def test_a_strict_parser_of_the_standard_finds_no_error(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    html5lib.HTMLParser(strict=True).parse(request.getfixturevalue(name))
 
 
 def test_ids_are_unique_and_every_reference_has_its_target(page: Page) -> None:

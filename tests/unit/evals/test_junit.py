@@ -1,8 +1,11 @@
 """JUnit XML: well formed whatever the texts hold, and with the counts of the run."""
 
+from collections.abc import Callable
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from lxml import etree
 
 from pipex_core.evals.findings import Findings, result_document
 from pipex_core.evals.gatefile import gate_of
@@ -38,6 +41,30 @@ def mixed() -> Findings:
 
 def kinds(suite: ET.Element) -> dict[str, list[str]]:
     return {one.attrib["name"]: [inner.tag for inner in one] for one in suite.iter("testcase")}
+
+
+@pytest.mark.parametrize("make", [mixed, compared_findings, hostile_findings])
+def test_the_document_is_valid_by_the_schema_that_servers_share(
+    make: Callable[[], Findings],
+) -> None:
+    schema = etree.XMLSchema(etree.parse(Path(__file__).parent / "junit.xsd"))
+    schema.assertValid(etree.fromstring(report_junit(make()).encode()))
+
+
+def test_the_schema_refuses_what_servers_refuse() -> None:
+    schema = etree.XMLSchema(etree.parse(Path(__file__).parent / "junit.xsd"))
+    text = report_junit(mixed())
+    for old, new in (
+        ('tests="6"', 'tests="six"'),
+        ("<system-out />", ""),
+        ('classname="', 'class="'),
+        ("<failure ", "<wrong "),
+    ):
+        changed = text.replace(old, new).replace(
+            "</failure>", "</wrong>" if "wrong" in new else "</failure>"
+        )
+        assert changed != text
+        assert not schema.validate(etree.fromstring(changed.encode()))
 
 
 def test_every_case_has_the_outcome_that_the_run_gave_it() -> None:
