@@ -28,6 +28,14 @@ _numbers = {
     "value": "limit",
     "n_needed": "n_needed",
 }
+# Reasons of open outcomes to what would remove them.
+_remedies: Mapping[str, str] = {
+    "no_baseline": "an evaluation of the champion",
+    "ruler_changed": "scores of the champion by the metric as it is now",
+    "judge_uncertified": "a valid certificate of the judge",
+    "insufficient_data": "more cases",
+    "summary_baseline": "the rows of the baseline",
+}
 _shown = (
     "slice",
     "outcome",
@@ -140,9 +148,27 @@ def _described(rule: Rule, worst: RuleResult, against: str | None) -> str:
         text += f" has a number for {100 * row.mean_b:.4g} % of the cases"
     elif row.mean_b is not None:
         text += f" is {row.mean_b:.3g}"
-    if row.n_needed is not None and worst.outcome == "INCONCLUSIVE":
-        text += f"; about {row.n_needed:,} cases would decide"
+    decides = would_decide(worst)
+    if decides and worst.outcome == "INCONCLUSIVE":
+        text += f"; {decides} would decide"
     return f"{text}. Demanded: {demand(rule)}"
+
+
+def would_decide(result: RuleResult) -> str:
+    """What would turn an open outcome into an answer, or an empty string for one that is none or unknown."""
+    row = result.row
+    match result.outcome:
+        case "INCONCLUSIVE" if row.n_needed is not None:
+            text = f"about {row.n_needed:,} cases"
+            more = result.repeats_needed
+            return text if more is None else f"{text}, or {more:,} answers per case,"
+        case "INCONCLUSIVE":
+            return _remedies.get(result.reason or "", "")
+        case "INCOMPLETE":
+            missing = max(row.n_missing_a, row.n_missing_b)
+            return f"the {missing:,} missing rows" if missing else "the missing rows"
+        case _:
+            return ""
 
 
 def _metadata(outcome: str, worst: RuleResult, found: Sequence[RuleResult]) -> Metadata:
@@ -152,6 +178,9 @@ def _metadata(outcome: str, worst: RuleResult, found: Sequence[RuleResult]) -> M
     if shown["ci"] is not None:
         low, high = shown["ci"]
         metadata["interval"] = dg.MetadataValue.text(f"{low:.4g} … {high:.4g}")
+    decides = would_decide(worst)
+    if decides:
+        metadata["would_decide"] = dg.MetadataValue.text(decides.removesuffix(","))
     table = rows_shown(_row(result) for result in found) if len(found) > 1 else None
     return {**metadata, "slices": table} if table is not None else metadata
 

@@ -22,15 +22,16 @@ from pipex_core.evals.job import EvalJob, capped
 from pipex_core.evals.judgefile import Bench
 from pipex_core.evals.judgement import Judgement, scores_without_secrets, summarise
 from pipex_core.evals.jury import hear
+from pipex_core.evals.responding import respond
 from pipex_core.evals.resuming import check_resume, header_of
 from pipex_core.evals.rulings import Rulings, no_rulings, rulings_in
-from pipex_core.evals.runner import respond
 from pipex_core.evals.scoring import score
 from pipex_core.evals.table import joined, response_batch
 from pipex_core.evals.watching import watch
 from pipex_core.jsonvalue import Json, digest
 from pipex_core.secrets import Redactor
 from pipex_core.telemetry import Event, Listener
+from pipex_dagster.presentation import Metadata
 from pipex_dagster.resources import ParquetTables, PipexResource, core_key, root_of, tables_key
 from pipex_dagster.suitefiles import nobody
 from pipex_dagster.translator import target_of
@@ -66,6 +67,11 @@ class At:
     def target(self) -> str:
         """Name of the target that the partition stands for."""
         return target_of(self.partition)
+
+    @property
+    def named(self) -> Metadata:
+        """The readable name of the target, which its partition may only hold encoded."""
+        return {"target": dg.MetadataValue.text(self.target)}
 
     @property
     def run_id(self) -> str:

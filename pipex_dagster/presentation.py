@@ -261,4 +261,6 @@ def bars(
 def _cell(value: Json) -> Any:  # noqa: ANN401 - str, int, float or bool, as a table record takes them
     if value is None:
         return ""
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
     return cut(value, at=longest_cell) if isinstance(value, str) else value

@@ -233,7 +233,7 @@ class _Assets:
         metadata = response_numbers(asked.table, calls=asked.calls, resumed=asked.resumed)
         return materialized(
             asked.table,
-            metadata,
+            metadata | at.named,
             version=row_digest({"responses": asked.table}),
             shown={"not answered": rows_shown(unanswered(asked.table))},
         )
@@ -249,7 +249,7 @@ class _Assets:
         worst = worst_cases(responses, table, job.metrics[0].name)
         return materialized(
             table,
-            numbers({**of_metrics(found), "carried": carried}),
+            numbers({**of_metrics(found), "carried": carried}) | at.named,
             version=row_digest({"scores": table}),
             shown={"worst cases": rows_shown(worst)},
         )
@@ -260,7 +260,7 @@ class _Assets:
         table = summary_table(found)
         return materialized(
             table,
-            numbers({"pass_rate": found.totals.pass_rate, **of_metrics(found)}),
+            numbers({"pass_rate": found.totals.pass_rate, **of_metrics(found)}) | at.named,
             version=row_digest({"summary": table}),
             text=summary_text(found),
         )
@@ -273,7 +273,7 @@ class _Assets:
         table = comparison_table(found.rows)
         return materialized(
             table,
-            found.numbers,
+            found.numbers | at.named,
             version=row_digest({"comparison": table.drop_columns(["baseline_run_id"])}),
             shown=found.shown,
             text=found.text(against=self._files.against),
@@ -299,6 +299,7 @@ class _Assets:
         return materialized(
             table,
             numbers({"pass_rate": run.summary.totals.pass_rate, **of_metrics(run.summary)})
+            | at.named
             | {
                 "verdict": dg.MetadataValue.text(word),
                 "why": dg.MetadataValue.text(sentence(run.verdict) if run.verdict else "no gate"),

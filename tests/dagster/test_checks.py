@@ -1,5 +1,6 @@
 """Gate rules as checks: what each demands in words, and how bad its worst slice is."""
 
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -141,6 +142,39 @@ def test_an_open_question_says_what_would_decide_it() -> None:
     assert "INCONCLUSIVE (too_few)" in found.description
     assert "about 1,200 cases would decide" in found.description
     assert found.metadata["n_needed"].value == 1200.0
+
+
+@pytest.mark.parametrize(
+    ("outcome", "known", "expected"),
+    [
+        ("INCONCLUSIVE", {"n_needed": 1200}, "about 1,200 cases"),
+        ("INCONCLUSIVE", {"reason": "no_baseline"}, "an evaluation of the champion"),
+        ("INCONCLUSIVE", {"reason": "judge_uncertified"}, "a valid certificate of the judge"),
+        ("INCOMPLETE", {"n_missing_b": 7}, "the 7 missing rows"),
+        ("INCOMPLETE", {}, "the missing rows"),
+    ],
+)
+def test_what_is_open_says_what_would_decide_it(
+    outcome: Outcome, known: dict[str, Any], expected: str
+) -> None:
+    found = checks(result("not-worse", outcome, **known))["not_worse"]
+    assert found.metadata["would_decide"].value == expected
+
+
+def test_more_answers_per_case_may_decide_as_well() -> None:
+    row = result("not-worse", "INCONCLUSIVE", n_needed=1200)
+    found = checks(replace(row, repeats=1, repeats_needed=4))["not_worse"]
+    assert found.metadata["would_decide"].value == "about 1,200 cases, or 4 answers per case"
+    assert found.description is not None
+    assert "about 1,200 cases, or 4 answers per case, would decide." in found.description
+
+
+@pytest.mark.parametrize(
+    ("outcome", "known"),
+    [("FAIL", {"n_needed": 9}), ("PASS", {}), ("INCONCLUSIVE", {"reason": "degenerate"})],
+)
+def test_what_is_decided_or_cannot_be_says_nothing(outcome: Outcome, known: dict[str, Any]) -> None:
+    assert "would_decide" not in checks(result("not-worse", outcome, **known))["not_worse"].metadata
 
 
 def test_the_interval_and_the_limit_stand_in_the_metadata() -> None:
