@@ -15,7 +15,9 @@ from pipex_core.engine.encoding import encoded, object_of, pair
 from pipex_core.errors import StoreError
 from pipex_core.jsonvalue import Json, canonical_bytes, digest_bytes, parse
 
-part_bytes: Final = 8 * 1024  # of records in the payload itself, before they become a part
+# Of records in the payload itself, before they become a part. With what stands around them most files
+# then fill one block of the file system, and every save writes, hashes and reads back only that.
+part_bytes: Final = 3 * 1024
 inline_bytes: Final = 64 * 1024  # of one value; above it stands in a blob
 
 _none: Final = b"null"
