@@ -34,7 +34,7 @@ from pipex_core.registry import nearest
 from pipex_core.spec.yaml_text import read_yaml
 
 spec_fields = ("spec", "case_schema", "max_rounds", "threshold")
-Vectors = Literal["words", "sentence-transformers", "wordllama"]
+Vectors = Literal["words", "sentence-transformers", "wordllama", "python"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,13 +187,15 @@ def generate_synthetic(  # noqa: PLR0913 - a specification and who writes, all n
 
 
 def _author(desk: Desk, model: str | None, *, seed: int, cap: Decimal | None) -> Author:
-    around = desk.surroundings
-    named = model or around.default_model
+    named = model or desk.settings.claude_model
     if named is None:
         if desk.providing.kind != "mock":
             message = "no model writes the cases: name one with --model, or set CLAUDE_MODEL"
             raise ConfigError(message, code="missing_field")
         named = "mock"
+    around = (
+        desk.surroundings
+    )  # opens the providers, so it comes after what can be said without them
     vendor = vendor_of(named)
     provider = around.vendors.get(vendor, vendor)
     return Author(
@@ -332,7 +334,12 @@ def _group(kind: str, group: Similar) -> dict[str, Json]:
 
 
 def cluster_diff(
-    path: str | Path, *, k: int | None = None, seed: int = 0, vectors: Vectors = "words"
+    path: str | Path,
+    *,
+    k: int | None = None,
+    seed: int = 0,
+    vectors: Vectors = "words",
+    model: str = default_model,
 ) -> GroupDiff:
     """The clusters of a suite on disk, as a diff that writes ``cluster_id`` into its cases.
 
@@ -340,14 +347,15 @@ def cluster_diff(
         path: Of the suite.
         k: Number of clusters; None for the best silhouette of 2 to 20.
         seed: The same seed gives the same clusters.
-        vectors: ``words`` needs nothing; the others are models that must be installed.
+        vectors: ``words`` needs nothing; the others must be installed.
+        model: Of vectors that are not words: a folder, a name, or ``module:function`` for ``python``.
 
     Raises:
         SpecError: The suite cannot be read.
         ConfigError: ``out_of_range``, or ``dependency_missing``.
     """
     suite = load_suite(path)
-    found: Clustered = cluster_suite(suite, k, seed=seed, embedded=_embedded(suite, vectors))
+    found: Clustered = cluster_suite(suite, k, seed=seed, embedded=_embedded(suite, vectors, model))
     return GroupDiff(
         diff=diff_suites(suite, found.suite),
         groups=tuple(cluster.as_json() for cluster in found.clusters),
@@ -359,15 +367,15 @@ def cluster_diff(
     )
 
 
-def _embedded(suite: Suite, vectors: Vectors) -> Sequence[Sequence[float]] | None:
+def _embedded(suite: Suite, vectors: Vectors, model: str) -> Sequence[Sequence[float]] | None:
     if vectors == "words":
         return None
     try:
-        model = embedder(vectors, default_model)
+        made = embedder(vectors, model)
     except ImportError as exc:
         raise ConfigError(
             f"{vectors} cannot be used here: {exc}",
             code="dependency_missing",
             next_step="install the extra `embeddings`, or cluster by words",
         ) from exc
-    return model.embed([text_of_input(case) for case in suite.cases])
+    return made.embed([text_of_input(case) for case in suite.cases])

@@ -182,6 +182,7 @@ def dedup(path: str, *, threshold: str, propose: str | None, as_json: bool) -> i
     show_default=True,
     help="What makes cases alike: their words, or a model that is installed.",
 )
+@click.option("--model", metavar="MODEL", help="Of the vectors: a folder, or a name.")
 @click.option("--propose", metavar="FILE", help="Write the diff into a file.")
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON object.")
 def cluster(path: str, **given: Any) -> int:  # noqa: ANN401 - click's options
@@ -199,7 +200,8 @@ def cluster(path: str, **given: Any) -> int:  # noqa: ANN401 - click's options
     from pipex_core.app.sourcing import cluster_diff
 
     k = None if given["k"] == "auto" else _whole("-k", given["k"])
-    found = cluster_diff(path, k=k, seed=given["seed"], vectors=given["vectors"])
+    model = {"model": given["model"]} if given["model"] else {}
+    found = cluster_diff(path, k=k, seed=given["seed"], vectors=given["vectors"], **model)
     lines = [_cluster_line(group) for group in found.groups]
     value = found.facts["silhouettes"][str(found.facts["k"])]
     lines.append(f"{counted(found.facts['k'], 'cluster')}, silhouette {value:.3f}")

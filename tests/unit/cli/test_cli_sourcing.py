@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pipex_core.app.sourcing import cluster_diff
 from pipex_core.app.suites import load_suite
 from pipex_core.jsonvalue import Json
 from tests.fakes.logs import support_log, traces
@@ -210,6 +211,13 @@ def test_dedup_proposes_to_leave_all_but_the_oldest_out() -> None:
     assert [case.id for case in load_suite("sums").cases] == ["a", "x"]
 
 
+def test_only_the_first_groups_are_printed() -> None:
+    write_lines(
+        qa / "cases.jsonl", [{"id": f"{i:02}", "input": "?" * (i // 2 + 1)} for i in range(50)]
+    )
+    assert "... and 5 groups more\n25 of 50 cases can go" in invoke("suite", "dedup", "sums").out
+
+
 def test_cluster_proposes_a_cluster_for_every_case() -> None:
     words = {"f": "apple pear plum fig", "t": "bus tram train boat"}
     lines = [
@@ -255,6 +263,15 @@ def test_the_privacy_of_the_suite_says_what_becomes_of_personal_data(mode: str) 
     assert len(text) == {"hash": 25}.get(mode, len(f"I am {marks[mode]}"))
 
 
+def test_clusters_follow_the_vectors_of_a_model_that_is_there() -> None:
+    lines = [{"id": name, "input": text} for name, text in zip("abcd", ("xx", "y", "xxx", "yy"), strict=True)]  # fmt: skip
+    write_lines(qa / "cases.jsonl", lines)
+    found = cluster_diff("sums", k=2, vectors="python", model="tests.fakes.vectors:letter_counts")
+    assert [one["central"] for one in found.groups] == [["a", "c"], ["b", "d"]]
+    words = ("cluster", "sums", "-k", "2", "--vectors", "sentence-transformers", "--model", "none")
+    assert "cluster by words" in refused(*words).err
+
+
 def test_slips_are_told_in_words() -> None:
     write_lines(Path("calls.jsonl"), [chat("x")])
     suite = ("--suite", "sums")
@@ -272,6 +289,9 @@ def test_slips_are_told_in_words() -> None:
         (("cluster", "sums", "-k", "some"), "-k is a whole number, or auto"),
         (("cluster", "sums", "-k", "99"), "cannot be divided into 99 clusters"),
         (("cluster", "summs"), "did you mean"),
-        (("generate", "fruit of trees", "-n", "1", *suite, "--provider", "live"), "no key"),
+        (
+            ("generate", "fruit of trees", "-n", "1", *suite, "--provider", "live"),
+            "name one with --model",
+        ),
     ):
         assert said in refused(*words).err

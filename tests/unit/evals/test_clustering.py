@@ -139,6 +139,14 @@ def test_an_empty_group_takes_the_farthest_point() -> None:
     assert found.inertia == 0.0
 
 
+def test_a_group_that_loses_all_its_points_gets_another_one() -> None:
+    # With this seed one of the starts leaves a group without points after a round.
+    across = [7, 2, 9, 4, 10, 0, 11, 1, 9, 3, 3, 0]
+    up = [8, 7, 5, 3, 7, 10, 8, 4, 2, 4, 2, 10]
+    points = np.array([across, up], dtype=float).T
+    assert min(np.bincount(kmeans(points, 4, seed=1062).labels, minlength=4)) >= 1
+
+
 def test_a_silhouette_of_one_group_and_of_lonely_points_is_nothing() -> None:
     points = np.array([[0.0], [1.0], [2.0]])
     assert silhouette(points, np.zeros(3, dtype=np.int64), seed=0) == 0.0

@@ -170,6 +170,8 @@ def test_spans_of_each_convention_give_one_question(record: Json) -> None:
 def test_typed_values_of_a_span_become_json() -> None:
     (found,) = read("otel", otlp(**{"gen_ai.prompt": "x", "n": [1, "a", {"b": 2}]}))
     assert found["attributes"]["n"] == [1, "a", {"b": 2}]
+    loose = [{"key": "gen_ai.prompt", "value": "x"}]
+    assert read("otel", {"attributes": loose})[0]["input"] == "x"
     broken = otlp(**{"gen_ai.input.messages": "[not json"})
     assert read("otel", broken)[0]["input"] == "[not json"
 

@@ -117,6 +117,12 @@ def test_ids_are_those_of_the_log_when_they_serve_and_no_one_has_them() -> None:
     assert len(set(made)) == 4
 
 
+def test_an_id_made_of_content_that_somebody_has_gets_a_number() -> None:
+    made = sourced({"input": "red apples fall"}).cases[0].id
+    suite = Suite(id="qa", cases=(Case(id=made, input="x"), Case(id=f"{made}-2", input="y")))
+    assert sourced({"input": "red apples fall"}, suite=suite).cases[0].id == f"{made}-3"
+
+
 def test_what_the_suite_asks_already_is_not_proposed_again() -> None:
     known = "please tell me how I can change the address of my order before it leaves"
     suite = Suite(id="qa", cases=(Case(id="z", input=known, created_at="2030-01-01T00:00:00Z"),))
