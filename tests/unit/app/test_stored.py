@@ -146,3 +146,19 @@ def test_the_champion_may_not_be_there_yet_and_others_must(archive: Archive) -> 
 def test_a_run_is_not_its_own_baseline(archive: Archive) -> None:
     place = find_run(archive, "good")
     assert baseline_of(archive, "sums", "good", but=place) is None
+
+
+def test_a_baseline_is_read_under_the_reducer_of_the_run(
+    runs: Mapping[str, str], archive: Archive
+) -> None:
+    del runs
+    lines = [{"case_id": "q1", "repeat": r, "output": text} for r, text in enumerate("2??")]
+    Path("flaky.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    run_eval("sums", "flaky.jsonl", repeats=3)
+    mean, best = (
+        baseline_of(archive, "sums", "flaky", reducer=reducer) for reducer in (None, "pass_at_k")
+    )
+    assert isinstance(mean, Judged)
+    assert isinstance(best, Judged)
+    assert mean.arm.metrics["exact_match"].values[0] == pytest.approx(1 / 3)
+    assert best.arm.metrics["exact_match"].values[0] == 1.0
