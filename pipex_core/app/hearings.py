@@ -19,7 +19,7 @@ from pipex_core.evals.job import EvalJob, RunOptions
 from pipex_core.evals.judgefile import seat
 from pipex_core.evals.preflight import Request, prepare
 from pipex_core.evals.recorded import RecordedTarget, recorded_target
-from pipex_core.evals.runner import respond
+from pipex_core.evals.responding import respond
 from pipex_core.evals.suite import Suite
 from pipex_core.expressions.paths import get
 from pipex_core.expressions.values import exists, to_text

@@ -76,6 +76,8 @@ class Answer:
         cost_nanousd: Of the answer; failed tries before it are in the ledger and in no row.
         started_at: Wall clock, for display.
         origin_run_id: Run that made it, when it is carried; empty for this run.
+        original_hash: Of what was said, where the texts here are what may be kept of it; else None.
+        scores: Rows of scores of the original, beside what a journal keeps of it.
         noted_calls: Calls that cost nothing and are journalled beside the answer; see ``callrows``.
     """
 
@@ -106,6 +108,8 @@ class Answer:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     origin_run_id: str = ""
+    original_hash: str | None = None
+    scores: Sequence[Mapping[str, Json]] = ()
     noted_calls: Sequence[Mapping[str, Json]] = ()
 
     def stored(self) -> dict[str, Json]:

@@ -4,6 +4,7 @@ Only final rows are found, and only rows that still hash to what they say: a dam
 rows stay in Arrow and become objects a few hundred at a time, where a run walks over them.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
@@ -16,6 +17,7 @@ from pipex_core.evals.results import is_open
 from pipex_core.jsonvalue import Json, parse
 
 rows_per_chunk = 256
+_taken_out = re.compile(r"\[(?:redacted:[^\]]+|[A-Z][A-Z0-9_]*_[0-9]+)\]")
 chunks_kept = 64
 
 _answer_columns = (*shared_columns, "origin_run_id")
@@ -62,6 +64,11 @@ class CarryIndex:
         if place is None:
             return None
         row = self._row("responses", *place)
+        is_kept_whole = not _is_redacted(row)
+        if row["output"] is None and row["class"] == "observed" and is_kept_whole:
+            is_dropped = row["status"] != "model_refusal"
+            if is_dropped:
+                return None  # A text that nobody kept cannot be measured again.
         stored = response_hash(
             status=row["status"],
             output=row["output"],
@@ -69,7 +76,7 @@ class CarryIndex:
             has_output_json=row["output_json"] is not None,
             tool_calls=_value(row["tool_calls"]),
         )
-        if stored != row["response_hash"]:
+        if is_kept_whole and stored != row["response_hash"]:
             self.damaged.append(key)
             return None
         return Answer(
@@ -78,6 +85,7 @@ class CarryIndex:
             json=_value(row["output_json"]),
             has_json=row["output_json"] is not None,
             cache="carried",
+            original_hash=None if stored == row["response_hash"] else row["response_hash"],
             **{
                 **{name: row[name] for name in _answer_columns},
                 "tool_calls": _value(row["tool_calls"]),
@@ -126,6 +134,12 @@ class CarryIndex:
 
 _response_index = ("response_key", "class", *_response_columns)
 _score_index = ("score_key", *_score_columns)
+
+
+def _is_redacted(row: Mapping[str, Json]) -> bool:
+    """Whether secrets or personal data were taken out of what an answer said."""
+    said = (row[name] for name in ("output", "output_json", "tool_calls"))
+    return any(text is not None and _taken_out.search(text) for text in said)
 
 
 def _value(text: str | None) -> Json:

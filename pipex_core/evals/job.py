@@ -196,7 +196,7 @@ class EvalJob:
 
         Args:
             unit: The case and repeat.
-            answer: Without secrets already.
+            answer: As it was given; its texts go into the row as they are.
             redact: Takes secrets out of what the case says.
         """
         case, known = unit.case, self.hashes[unit.case.id]
@@ -209,7 +209,8 @@ class EvalJob:
             input_hash=known.input_hash,
             reference_hash=known.reference_hash,
             response_key=unit.key,
-            response_hash=response_hash(
+            response_hash=answer.original_hash
+            or response_hash(
                 status=answer.status,
                 output=answer.text,
                 output_json=answer.json,

@@ -16,7 +16,7 @@ from typing import Literal, assert_never
 import pyarrow as pa
 
 from pipex_core.engine.journal import Journal
-from pipex_core.evals.answers import Answer, fatal_codes, without_secrets
+from pipex_core.evals.answers import Answer, fatal_codes
 from pipex_core.evals.packing import Packed, Rows
 from pipex_core.evals.progress import Progress
 from pipex_core.evals.results import ResponseClass, ResponseRow
@@ -155,7 +155,7 @@ class CaseLog:
 
 def _is_small(answer: Answer) -> bool:
     """Whether its record is surely short enough to stand in the journal, without writing it to see."""
-    structured = answer.json is not None or answer.tool_calls is not None
+    structured = answer.json is not None or answer.tool_calls is not None or answer.scores
     return not structured and len(answer.text or "") + len(answer.error or "") <= small_characters
 
 
@@ -169,7 +169,7 @@ class Respond:
         source: Sends the case to the target, or looks its answer up.
         carried: Answers of earlier runs.
         found: Told each answer that an earlier try of this run had made durable.
-        redact: Takes secrets out of what an answer says before anything is kept of it.
+        kept: What the journal keeps of an answer.
         packed: Told batches of rows that will not change, until every row was in one.
         again: Statuses of open rows that are asked; the others stay as they are. None asks all.
         lane: Of several runs side by side, or None.
@@ -185,7 +185,7 @@ class Respond:
     clock: Clock
     rules: Rules
     found: Callable[[Answer], None] = lambda _: None
-    redact: Callable[[str], str] = str
+    kept: Callable[[Unit, Answer], Answer] = lambda _, answer: answer
     budget_refuses: Callable[[], bool] = lambda: True
     packed: Packed = lambda _: None
     again: frozenset[str] | None = None
@@ -256,13 +256,10 @@ class Respond:
     async def _look_up(self, todo: Sequence[Unit], source: Lookup) -> None:
         """No task, no queue: one sync for each fifty rows is all that is waited for."""
         for start in range(0, len(todo), rows_per_sync):
-            group = [
-                (unit, without_secrets(source.find(unit), self.redact))
-                for unit in todo[start : start + rows_per_sync]
-            ]
+            group = [(unit, source.find(unit)) for unit in todo[start : start + rows_per_sync]]
             for unit, answer in group:
-                last = unit is group[-1][0]
-                await self.log.end(unit, 1, answer, final=self._is_final(answer), wait=last)
+                last, final = unit is group[-1][0], self._is_final(answer)
+                await self.log.end(unit, 1, self.kept(unit, answer), final=final, wait=last)
             for unit, answer in group:
                 self._settle(unit, answer)
 
@@ -288,7 +285,7 @@ class Respond:
                     continue
                 self.progress.events.emit("case_started", step=unit.name, data={"attempt": attempt})
                 async with nullcontext() if self.lane is None else self.lane.turn():
-                    answer = without_secrets(await source.call(unit, attempt), self.redact)
+                    answer = await source.call(unit, attempt)
                 if attempt != answer.attempts:
                     answer = replace(answer, attempts=attempt)
                 self._watch(answer)
@@ -332,7 +329,8 @@ class Respond:
             # The budget refused it: that is no try, and a higher cap must not find one fewer left.
             answer = replace(answer, attempts=0)
         else:
-            await self.log.end(unit, attempt, answer, final=self._is_final(answer))
+            kept = self.kept(unit, answer)
+            await self.log.end(unit, attempt, kept, final=self._is_final(answer))
         if not self._is_final(answer):
             facts = {"attempt": attempt, "status": answer.status, "code": answer.error_code}
             self.progress.events.emit("attempt_failed", step=unit.name, data=facts)

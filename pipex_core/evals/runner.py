@@ -8,25 +8,23 @@ them one by one. ``evaluate`` calls them in one go; both ways give equal tables 
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 import pyarrow as pa
 
 from pipex_core.engine.journal import Journal, open_journal
 from pipex_core.engine.services import Services
 from pipex_core.errors import ConfigError
-from pipex_core.evals.answers import Answer, cleaned
+from pipex_core.evals.answers import cleaned
 from pipex_core.evals.callrows import calls_table
 from pipex_core.evals.carry import CarryIndex
 from pipex_core.evals.columns import lean_memory
-from pipex_core.evals.inquiry import source_of
+from pipex_core.evals.durable import DurableScores
 from pipex_core.evals.job import EvalJob
 from pipex_core.evals.judgement import (
     Judgement,
     comparison_table,
     decide,
     passed_filled_in,
-    scores_without_secrets,
     summarise,
 )
 from pipex_core.evals.jury import Jury
@@ -37,9 +35,10 @@ from pipex_core.evals.manifest import (
     run_row,
     unknown_environment,
 )
-from pipex_core.evals.packing import Packed
+from pipex_core.evals.privacy import privacy_of
 from pipex_core.evals.publication import Place, publish
-from pipex_core.evals.respond import CaseLog, Respond, Responses, Rules, nothing
+from pipex_core.evals.respond import nothing
+from pipex_core.evals.responding import asked, no_carry
 from pipex_core.evals.resuming import check_resume, header_of
 from pipex_core.evals.rulings import Ruling
 from pipex_core.evals.scoring import Scoring, ScoringBehind
@@ -51,8 +50,6 @@ from pipex_core.evals.watching import Watch, watch
 from pipex_core.jsonvalue import Json
 from pipex_core.llm.cost import Amount, Ledger
 from pipex_core.ports import BlobStore
-
-no_carry = CarryIndex()
 
 
 # No repr: asyncio writes that of a task's result when it looks for its signal handler, tables and all.
@@ -102,75 +99,6 @@ class EvalRun:
         return str(self.manifest["row_digest"])
 
 
-async def respond(  # noqa: PLR0913 - what a phase has of its run, all named
-    job: EvalJob,
-    services: Services,
-    *,
-    journal: Journal | None = None,
-    carry: CarryIndex = no_carry,
-    watching: Watch | None = None,
-    packed: Packed | None = None,
-    ledger: Ledger | None = None,
-    lane: Lane | None = None,
-) -> Responses:
-    """An answer or a reason for every row of the job.
-
-    Args:
-        job: From ``prepare``.
-        services: Client, clock and settings.
-        journal: Of this run, started; rows that it holds are not asked again. None keeps nothing.
-        carry: Rows of earlier runs; those with an equal key are not asked.
-        watching: Whom to tell.
-        packed: Told the rows batch by batch while others are still asked.
-        ledger: The run's budget, where others use it too; None makes one.
-        lane: Of several runs side by side, or None.
-
-    Raises:
-        StoreError: The journal failed; nothing more was asked.
-    """
-    watched = watching or watch(job, services)
-    ledger = ledger or Ledger(job.options.budget)
-    known = journal.state if journal is not None else None
-    if known is not None and known.calls:
-        tokens = known.input_tokens + known.output_tokens
-        ledger.charge(Amount(nanousd=known.spent_nanousd, tokens=tokens, calls=known.calls))
-    started = services.clock.monotonic()
-    limit = job.options.max_time_s
-    phase = Respond(
-        row_of=partial(job.row_of, redact=services.redact),
-        class_of=job.class_of,
-        source=source_of(job, services, journal=journal, ledger=ledger, sink=watched.events),
-        carried=lambda unit: carry.answer(unit.key) if job.may_carry else None,
-        log=CaseLog(journal),
-        progress=watched.progress,
-        clock=services.clock,
-        rules=Rules(
-            at_once=job.options.max_concurrency,
-            second_pass=job.options.second_pass,
-            max_attempts=job.options.max_attempts,
-            deadline=None if limit is None else started + limit,
-        ),
-        redact=services.redact,
-        budget_refuses=lambda: ledger.has_refused,
-        packed=packed or (lambda _: None),
-        again=None if job.options.again is None else frozenset(job.options.again),
-        lane=lane,
-        found=lambda answer: _charge(ledger, answer, journalled=bool(known and known.calls)),
-    )
-    found = await phase.run(job.units())
-    damaged = [f"the stored row {key} is damaged" for key in carry.damaged]
-    for message in (*carry.left_out, *damaged):
-        watched.events.emit("warning", data={"code": "cache_damaged", "message": message})
-    return replace(found, spent=ledger.spent)
-
-
-def _charge(ledger: Ledger, answer: Answer, *, journalled: bool) -> None:
-    """Count an answer of an earlier try of this run; calls in the journal were counted as such."""
-    if answer.is_new and not journalled:
-        tokens = (answer.input_tokens or 0) + (answer.output_tokens or 0)
-        ledger.charge(Amount(nanousd=answer.cost_nanousd, tokens=tokens, calls=answer.calls))
-
-
 def publish_run(  # noqa: PLR0913 - the tables of a run, and where they go
     job: EvalJob,
     responses: pa.Table,
@@ -184,9 +112,12 @@ def publish_run(  # noqa: PLR0913 - the tables of a run, and where they go
 ) -> EvalRun:
     """The finished run, its tables and its manifest stored, without secrets.
 
-    ``calls`` are there when somebody has them. Responses have no secrets since they were rows.
+    ``calls`` are there when somebody has them.
     """
-    scores = scores_without_secrets(scores, redact)
+    privacy = privacy_of(job.suite, redact)
+    redact = privacy.redact
+    responses = privacy.table("responses", responses)
+    scores = privacy.table("scores", scores)
     filled = passed_filled_in(responses, scores)
     row = run_row(
         job,
@@ -315,13 +246,17 @@ async def _rows(
 ) -> tuple[pa.Table, pa.Table]:
     """The responses and their scores; what needs no judge is scored while others are still asked."""
     rulings: dict[str, Ruling] = {}
+    privacy = privacy_of(job.suite, services.redact)
+    services = replace(services, redact=privacy.redact)
+    durable = DurableScores(job, privacy, carried=around.carry.scores)
     behind = ScoringBehind(
-        Scoring(job, carried=around.carry.scores, progress=watching.progress, rulings=rulings.get)
+        Scoring(job, carried=durable.scores, progress=watching.progress, rulings=rulings.get)
     )
     try:
-        responses = await respond(
+        responses = await asked(
             job,
             services,
+            durable,
             journal=journal,
             carry=around.carry,
             watching=watching,
@@ -339,7 +274,7 @@ async def _rows(
                 journal=journal,
                 progress=watching.progress,
             )
-            rulings |= await jury.hear(responses.table, carried=around.carry.scores)
+            rulings |= await jury.hear(responses.table, carried=durable.scores)
             behind.add(responses.table)
         with services.hold():
             return responses.table, await behind.table()

@@ -7,7 +7,7 @@ import pytest
 
 from pipex_core.errors import ConfigError
 from pipex_core.evals.certifying import Bailiff, Hearing, labels_of, ruler_of
-from pipex_core.evals.runner import respond
+from pipex_core.evals.responding import respond
 from pipex_core.evals.suite import Case, SuiteDefaults
 from pipex_core.jsonvalue import Json
 from pipex_core.metrics.contract import Scored, Unscored

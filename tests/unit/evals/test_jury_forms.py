@@ -9,8 +9,8 @@ import pytest
 
 from pipex_core.evals.carry import CarryIndex
 from pipex_core.evals.jury import hear
+from pipex_core.evals.responding import respond
 from pipex_core.evals.rulings import rulings_in
-from pipex_core.evals.runner import respond
 from pipex_core.evals.scoring import score
 from tests.fakes.evaluation import case, job, recorded, run
 from tests.fakes.judged_runs import always_four, calls, carried, judged_job, judging, row

@@ -21,17 +21,17 @@ from pipex_core.evals.gatefile import gate_of
 from pipex_core.evals.judgement import decide, judged_of, passed_filled_in, summarise
 from pipex_core.evals.manifest import Circumstances
 from pipex_core.evals.publication import Place, places, read_manifest
+from pipex_core.evals.responding import respond
 from pipex_core.evals.resuming import check_resume, header_of
 from pipex_core.evals.runner import (
     EvalRun,
     evaluate,
     publish_run,
-    respond,
-    watch,
 )
 from pipex_core.evals.scoring import score
 from pipex_core.evals.suite import SuiteDefaults
 from pipex_core.evals.table import from_parquet, row_digest
+from pipex_core.evals.watching import watch
 from pipex_core.llm.client import LlmClient
 from pipex_core.llm.cost import Budget
 from pipex_core.llm.provider import Request, Response, Usage
