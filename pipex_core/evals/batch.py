@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from pipex_core.engine.services import Services
 from pipex_core.errors import StoreError
+from pipex_core.evals.answers import cleaned
 from pipex_core.evals.carry import CarryIndex
 from pipex_core.evals.curate import filter_cases, sample
 from pipex_core.evals.findings import Findings, result_document, result_rows
@@ -16,6 +17,7 @@ from pipex_core.evals.judgefile import Bench
 from pipex_core.evals.manifest import Environment, unknown_environment
 from pipex_core.evals.outcome import missed_thresholds
 from pipex_core.evals.preflight import Request, prepare
+from pipex_core.evals.privacy import privacy_of
 from pipex_core.evals.recorded import recorded_target
 from pipex_core.evals.runner import EvalRun, evaluate, place_of_job
 from pipex_core.evals.steps import BatchRequest, BatchResult, LoadedSuite, SuiteChoice
@@ -62,12 +64,13 @@ class StepEvaluations:
         """The chosen cases of a suite."""
         suite = self.load_suite(choice.path, choice.version)
         cases, warnings = _chosen(suite, choice)
+        redact = privacy_of(suite, self.services.redact).redact
         return LoadedSuite(
             id=suite.id,
             name=suite.name or suite.id,
             version=suite.version,
             digest=suite_digest(suite),
-            cases=[case_data(case) for case in cases],
+            cases=[cleaned(case_data(case), redact) for case in cases],
             warnings=warnings,
         )
 

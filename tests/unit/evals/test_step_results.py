@@ -337,3 +337,11 @@ def test_a_stored_run_is_judged_as_it_stands_today() -> None:
     )
     (found,) = made.judge(run_id, thresholds={"exact_match_mean": 0}, gate=None, baseline=None)
     assert found["rules"][0]["reason"] == "judge_uncertified"
+
+
+def test_the_record_of_a_loaded_suite_holds_no_secret() -> None:
+    project = Project()
+    services = World().with_services(redact=lambda text: text.replace("Berlin", "[gone]")).services
+    made = replace(project.evaluations, services=services)
+    found = asyncio.run(made.load(SuiteChoice(path="s")))
+    assert found.cases[0]["expected_output"] == "[gone]"
