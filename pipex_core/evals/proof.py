@@ -22,7 +22,7 @@ from pipex_core.evals.findings import Findings, FlipText, Witness
 from pipex_core.evals.gate import judge
 from pipex_core.evals.gatefile import Gate
 from pipex_core.evals.judged import Baseline, SummaryBaseline
-from pipex_core.evals.judgement import Judgement, judged_of
+from pipex_core.evals.judgement import Judgement, gated_of, judged_of
 from pipex_core.evals.manifest import gate_from, metric_facts_from
 from pipex_core.evals.movement import moved_slices, slicings_of
 from pipex_core.evals.outcome import outcome_of
@@ -130,7 +130,14 @@ def _judgement(run: Witness, gate: Gate | None) -> Judgement:
         slices=slicings_of(arm, _wanted(gate)),
         min_slice=gate.min_slice if gate else 30,
     )
-    return Judgement(arm=arm, summary=summary, outcome=outcome_of(run.responses, run.scores))
+    gated = gated_of(
+        lambda responses, scores: arm_of_rows(replace(run, responses=responses, scores=scores)),
+        run.responses,
+        run.scores,
+        unverified=run.manifest.get("suite", {}).get("unverified", ()),
+    )
+    outcome = outcome_of(run.responses, run.scores)
+    return Judgement(arm=arm, summary=summary, outcome=outcome, gated=gated)
 
 
 def _wanted(gate: Gate | None) -> list[str]:
