@@ -20,10 +20,15 @@ from pipex_core.evals.suite import Suite
 from pipex_core.jsonvalue import canonical, parse
 
 Mode = Literal["keep", "redact", "drop"]
-_json_columns: Final = frozenset({"output_json", "tool_calls", "metadata", "slices", "details", "judge_votes"})  # fmt: skip
-_texts_of: Final[Mapping[str, tuple[str, ...]]] = {
-    "responses": ("input", "expected", "output", "output_json", "tool_calls", "error", "metadata"),
+_json_columns: Final = frozenset({"output_json", "tool_calls", "details", "judge_votes"})
+# What a target or a metric said. What a case says passes when its row is made.
+_said_in: Final[Mapping[str, tuple[str, ...]]] = {
+    "responses": ("output", "output_json", "tool_calls", "error"),
     "scores": ("reason", "label", "explanation", "details", "judge_votes"),
+}
+_dropped_of: Final[Mapping[str, tuple[str, ...]]] = {
+    "responses": (*_said_in["responses"], "input", "expected", "metadata"),
+    "scores": ("explanation", "details", "judge_votes"),
 }
 # What ``drop`` leaves of a text: where a table knows no null, an empty text.
 _dropped: Final[Mapping[str, str | None]] = {"input": "", "metadata": "{}"}
@@ -46,7 +51,7 @@ class Privacy:
         kept = without_secrets(answer, self.redact)
         if self.drops and answer.text is not None:
             kept = replace(kept, text=None, json=None, has_json=False, tool_calls=None, error=None)
-        if kept == answer:
+        if kept is answer:
             return answer
         return replace(kept, original_hash=answer.original_hash or hash_of(answer))
 
@@ -54,10 +59,11 @@ class Privacy:
         """A table of a run as it is kept."""
         if self.redact is str and not self.drops:
             return table
-        for column in _texts_of[name]:
+        dropped = _dropped_of[name] if self.drops else ()
+        for column in dict.fromkeys((*_said_in[name], *dropped)):
             place = table.schema.get_field_index(column)
             field = table.schema.field(place)
-            if self.drops and column not in ("reason", "label"):
+            if column in dropped:
                 values = [_dropped.get(column)] * table.num_rows
                 clean = pa.chunked_array([column_of(values, field.type)])
             else:
