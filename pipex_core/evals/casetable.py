@@ -132,7 +132,7 @@ def _cell(column: Column, value: Json) -> Markup:
             return element("td", badge(str(value)))
         case "number":
             return element("td", number(value), class_="num")
-        case "text":
+        case _:
             return element("td", _text(value), class_="text")
 
 

@@ -169,6 +169,7 @@ def _described(figure: Markup) -> str:
 
 
 def _texts(value: Json) -> Iterator[str]:
+    """Every text of a document, which is made of texts, maps and lists; charts hold none of a case's."""
     match value:
         case str():
             yield visible(value)
@@ -176,11 +177,9 @@ def _texts(value: Json) -> Iterator[str]:
             for name, inner in value.items():
                 if name != "svg":
                     yield from _texts(inner)
-        case list():
+        case _:
             for inner in value:
                 yield from _texts(inner)
-        case _:
-            return
 
 
 def _written(value: Json, lost: frozenset[str]) -> Json:
@@ -191,10 +190,8 @@ def _written(value: Json, lost: frozenset[str]) -> Json:
             return " ".join(map(_breakable, shown.split(" ")))
         case Mapping():
             return {k: v if k == "svg" else _written(v, lost) for k, v in value.items()}
-        case list():
-            return [_written(inner, lost) for inner in value]
         case _:
-            return value
+            return [_written(inner, lost) for inner in value]
 
 
 def _breakable(word: str) -> str:

@@ -49,7 +49,7 @@ score_columns: Final = (
     "status", "code", "score", "passed", "threshold", "required", "fallback_of", "judge_id",
     "judge_cost_nanousd", "carried",
 )  # fmt: skip
-manifest_of_baseline: Final = ("run_id", "metrics", "reducer", "impute", "target")
+manifest_of_baseline: Final = ("run_id", "metrics", "reducer", "impute", "target", "suite")
 Columns = Mapping[str, Sequence[Json]]
 
 

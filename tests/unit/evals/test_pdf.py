@@ -7,15 +7,17 @@ from typing import Any
 import pytest
 from pypdf import PdfReader
 
+from pipex_core.adapters.memory import MemoryBlobs
 from pipex_core.adapters.typesetting import TypstTypesetter
 from pipex_core.errors import ConfigError
 from pipex_core.evals.findings import Findings
 from pipex_core.evals.pdf import Typeset, pdf_document, report_pdf
 from pipex_core.evals.report import verdict_report
+from pipex_core.evals.retelling import stored_findings
 from pipex_core.evals.suite import SuiteDefaults
 from pipex_core.evals.typstsource import probe
 from tests.fakes.evaluation import capital_suite, case, job, run
-from tests.fakes.reports import compared_findings, findings, hostile_findings
+from tests.fakes.reports import archived, compared_findings, findings, hostile_findings
 from tests.fakes.world import World
 
 
@@ -142,6 +144,16 @@ def test_the_document_holds_a_chart_for_every_rule_and_metric() -> None:
         assert chart["svg"].startswith('<svg xmlns="http://www.w3.org/2000/svg" ')
         assert "var(" not in chart["svg"]
         assert "cases from" in chart["told"]
+
+
+def test_slices_that_moved_have_charts_and_a_run_without_numbers_has_none() -> None:
+    archive, place, _ = archived(MemoryBlobs())
+    parts = {one["title"]: one for one in pdf_document(stored_findings(archive, place))["parts"]}
+    titles = [one["title"] for one in parts["Slices that moved"]["charts"]]
+    assert titles == ["exact_match on tags=hard", "token_f1 on tags=hard"]
+    rules = {"default": {"error": {"kind": "server_error", "message": "down"}}}
+    outage = run(job(options={"second_pass": False}), World(rules))
+    assert [one["charts"] for one in pdf_document(findings(outage))["parts"] if one["charts"]] == []
 
 
 def test_a_file_that_is_no_font_is_refused(tmp_path: object) -> None:

@@ -5,12 +5,16 @@ import dataclasses
 import pytest
 
 from pipex_core.adapters.memory import MemoryBlobs
+from pipex_core.evals.archive import Archive
 from pipex_core.evals.findings import result_document, warning_lines
 from pipex_core.evals.gatefile import gate_of
 from pipex_core.evals.judged import SummaryBaseline
+from pipex_core.evals.judgement import judged_of
+from pipex_core.evals.publication import publish
 from pipex_core.evals.report import verdict_report
 from pipex_core.evals.retelling import Made, stored_findings
 from pipex_core.evals.runner import place_of_job
+from pipex_core.evals.table import empty
 from pipex_core.jsonvalue import canonical
 from tests.fakes.evaluation import answering, job, run
 from tests.fakes.reports import archived
@@ -84,16 +88,37 @@ def test_a_baseline_of_means_alone_is_read_from_the_stored_comparisons(blobs: Me
     baseline = SummaryBaseline(means={"exact_match": 0.9})
     made = run(job(gate=gate_of({"rules": rules}), baseline=baseline),
                World(answering({"it": "Milan"})), blobs=blobs)  # fmt: skip
-    archive, *_ = archived(MemoryBlobs())
-    found = stored_findings(type(archive)(blobs), place_of_job(made.job))
+    found = stored_findings(Archive(blobs), place_of_job(made.job))
     assert found.judgement.verdict is not None
     assert found.judgement.verdict.verdict == made.manifest["verdict"]["verdict"]
 
 
+def test_runs_that_share_few_cases_are_told_as_they_were_stored(blobs: MemoryBlobs) -> None:
+    # The gate was let look at both by hand; by itself it would refuse.
+    archive, place, before = archived(blobs)
+    other = run(job(), World(answering()), blobs=MemoryBlobs())
+    blobs.delete(before.manifest)
+    stranger = {**other.manifest, **before.ids()}
+    publish(
+        blobs, before, {"responses": other.responses, "scores": other.scores, "runs": empty("runs")},
+        {k: v for k, v in stranger.items() if k not in ("files", "schema", "row_digest")},
+    )  # fmt: skip
+    found = stored_findings(archive, place)
+    assert not found.is_retold
+    assert list(found.regressions) == []
+
+
+def test_a_baseline_without_the_deciding_metric_has_no_flips(blobs: MemoryBlobs) -> None:
+    before = run(job(metrics=["token_f1"]), blobs=blobs)
+    made = job(run_id="ev_2", baseline=judged_of(before.judgement))
+    now = run(made, World(answering({"it": "Milan"})), blobs=blobs)
+    found = stored_findings(Archive(blobs), place_of_job(now.job))
+    assert list(found.flips) == []
+
+
 def test_a_run_without_gate_and_baseline_is_compared_with_nothing(blobs: MemoryBlobs) -> None:
     made = run(job(), blobs=blobs)
-    archive, *_ = archived(MemoryBlobs())
-    found = stored_findings(type(archive)(blobs), place_of_job(made.job))
+    found = stored_findings(Archive(blobs), place_of_job(made.job))
     assert found.against is None
     assert found.judgement.verdict is None
     assert list(found.flips) == list(found.moved) == list(found.regressions) == []
