@@ -25,6 +25,7 @@ TABLE: Mapping[str, tuple[str, str]] = {
     "cancel": ("pipex_core.cli.standing:cancel", "Stop an evaluation that is running."),
     "list": ("pipex_core.cli.archive:list_", "List the finished evaluations."),
     "show": ("pipex_core.cli.archive:show", "Show one evaluation, or one case of it."),
+    "report": ("pipex_core.cli.reports:make", "Write reports of an evaluation."),
 }  # fmt: skip
 
 

@@ -44,9 +44,7 @@ def report() -> None:
     """
 
 
-@report.command(
-    "make", short_help="Write reports of the evaluation RUN; the word make may be left out."
-)
+@report.command("make", short_help="Write reports of an evaluation.")
 @click.argument("run_id", metavar="RUN", default="latest")
 @click.option(
     "--format",

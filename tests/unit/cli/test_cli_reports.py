@@ -111,6 +111,12 @@ def test_github_lines_are_told_unless_quiet() -> None:
     assert "::" not in quiet.err
 
 
+def test_the_group_of_evaluations_knows_it_by_the_same_name(project: Path) -> None:
+    done = invoke("eval", "report", "--results", "results", "--format", "junit", "--out", "r.xml")
+    assert done.code == 0
+    assert (project / "r.xml").read_text().startswith("<?xml")
+
+
 def test_help_says_both_ways_to_call_it() -> None:
     done = invoke("report", "--help")
     assert done.code == 0
