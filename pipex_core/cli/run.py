@@ -221,7 +221,8 @@ def _run_lines(result: "RunResult", checkpoint_dir: str | None) -> Iterator[str]
     for name, value in shown.items():
         yield f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
     for warning in result.warnings:
-        yield f"warning: {warning.message} [{warning.code}]"
+        where = f" in step {warning.step!r}" if warning.step else ""
+        yield f"warning{where}: {warning.message} [{warning.code}]"
     if result.error is not None:
         where = f" in step {result.error.path!r}" if result.error.path else ""
         yield f"error{where}: {result.error.message} [{result.error.code}]"
