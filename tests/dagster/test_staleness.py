@@ -1,5 +1,8 @@
 """What an edit marks as stale, and nothing else: Dagster's own word on each partition."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import dagster as dg
 import pytest
 from dagster._core.definitions.data_version import (  # noqa: TID251 - what the UI shows has no public name
@@ -117,3 +120,43 @@ def test_what_comes_out_the_same_keeps_what_follows_fresh(evaluated: Project) ->
     again = evaluated.materialize("responses", target="good")
     assert numbers(again, "responses")["calls"] == 0
     assert stale(evaluated) == {}
+
+
+def rebuilt(project: Project) -> dict[str, Any]:
+    """Materialize what is stale until nothing is, and count what that took."""
+    calls = scored = 0
+    made: list[str] = []
+    while layers_now := list(stale(project)):
+        layer = layers_now[0]
+        result = project.materialize(layer, target=None if layer == "suite" else "good")
+        assert result.success
+        made.append(layer)
+        found = numbers(result, layer)
+        calls += int(found["calls"]) if layer == "responses" else 0
+        scored += int(found["dagster/row_count"] - found["carried"]) if layer == "scores" else 0
+    return {"layers": made, "calls": calls, "scored": scored}
+
+
+def test_materializing_what_is_stale_does_exactly_what_an_edit_asks_for(evaluated: Project) -> None:
+    strict = [{"type": "numeric_match", "threshold": 1.0, "which": "first"}]
+    looser = [{**strict[0], "threshold": 0.5}]
+    edits: dict[str, tuple[Callable[[], None], int, int]] = {
+        "metric": (lambda: with_metrics(evaluated, strict), 0, 30),
+        "threshold": (lambda: with_metrics(evaluated, looser), 0, 0),
+        "reference": (lambda: evaluated.write_cases(expected_output="7"), 0, 1),
+        "question": (lambda: evaluated.write_cases(expected_output="7", input=other), 1, 1),
+    }
+    for name, (edit, calls, scored) in edits.items():
+        edit()
+        if name in ("reference", "question"):
+            evaluated.materialize("suite")
+        found = rebuilt(evaluated)
+        assert (name, found["calls"], found["scored"]) == (name, calls, scored)
+    assert stale(evaluated) == {}
+
+
+other = {"name": "c07", "question": "What is 7 plus 7 , please ?"}
+
+
+def with_metrics(project: Project, metrics: Sequence[Mapping[str, Any]]) -> None:
+    project.write_suite(defaults={**suite_head["defaults"], "metrics": list(metrics)})
