@@ -58,8 +58,10 @@ def test_the_history_of_limits_is_told_by_service_and_cut_at_its_end() -> None:
         made, manifest={**made.manifest, "limiter": [*changes, {"after_ms": 99, "limit": 4}]}
     )
     assert list(cost(found).lines)[-2:] == [
-        ("Calls at once to anthropic/m: …, then 2, then 3, then 4, then 5, then 6, then 7, then 8,"
-        " then 9, then 10, then 11."),
+        (
+            "Calls at once to anthropic/m: …, then 2, then 3, then 4, then 5, then 6, then 7, then 8,"
+            " then 9, then 10, then 11."
+        ),
         "Calls at once to provider: 4.",
     ]
 
