@@ -56,8 +56,11 @@ class DurableScores:
     def take(self, answer: Answer) -> None:
         """Remember the scores of an answer that was read back."""
         self.without_original += answer.original_hash is not None
+        # Equal answers share keys: the rows of one of them are those of all.
+        own: dict[str, list[Mapping[str, Json]]] = {}
         for row in answer.scores:
-            self._known.setdefault(row["score_key"], []).append(row)
+            own.setdefault(row["score_key"], []).append(row)
+        self._known |= own
 
     def scores(self, key: str) -> Sequence[Mapping[str, Json]] | None:
         """The stored rows under a key, from the journal or from earlier runs; None without any."""

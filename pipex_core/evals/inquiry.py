@@ -8,6 +8,7 @@ from pipex_core.engine.journal import Journal
 from pipex_core.engine.services import Services
 from pipex_core.evals.answers import Answer, cleaned
 from pipex_core.evals.callrows import NotedCalls
+from pipex_core.evals.discreet import discreet
 from pipex_core.evals.job import EvalJob
 from pipex_core.evals.pipeline import PipelineTarget, Surroundings, ask_pipeline
 from pipex_core.evals.recorded import RecordedTarget
@@ -52,7 +53,7 @@ def source_of(
                 services=services,
                 ledger=ledger,
                 sink=sink,
-                journal=journal,
+                journal=discreet(journal, services.redact),
                 timeout_s=job.options.timeout_s,
                 allow_paths=job.options.allow_paths,
             )
