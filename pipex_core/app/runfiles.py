@@ -259,7 +259,7 @@ class RunFiles:
     def _kept(self, run_id: str) -> "BlobStore":
         """What keeps the checkpoints of a run."""
         stores = self._stores
-        return self._journals.blobs(run_id) if stores is None else stores.open(run_id)
+        return self._journals.blobs(run_id) if stores is None else stores.blobs(run_id)
 
     def _loaded(self, run_id: str, seq: int | None) -> Loaded:
         kept = self._checkpoints(run_id)

@@ -50,12 +50,12 @@ def checkpoint_stores(
             return None
         case "memory":
             return CheckpointStores(
-                open=_memory().blobs, backends=("memory",), warnings=(volatile,)
+                blobs=_memory().blobs, backends=("memory",), warnings=(volatile,)
             )
         case "s3":
-            return CheckpointStores(open=_in_bucket(settings), backends=("s3",))
+            return CheckpointStores(blobs=_in_bucket(settings), backends=("s3",))
         case "sql":
-            return CheckpointStores(open=_in_database(settings), backends=("sql",))
+            return CheckpointStores(blobs=_in_database(settings), backends=("sql",))
         case _:
             return _several(settings, faults)
 
@@ -79,7 +79,7 @@ def _several(settings: Settings, faults: Faults | None) -> CheckpointStores:
     def opened(run_id: str) -> BlobStore:
         return MirroredBlobs([one(run_id) for one in found.values()])
 
-    return CheckpointStores(open=opened, backends=tuple(found))
+    return CheckpointStores(blobs=opened, backends=tuple(found))
 
 
 def _in_bucket(settings: Settings) -> _Open:
@@ -199,7 +199,7 @@ def fetched_document(settings: Settings, run_id: str) -> bool:
     if stores is None or not safe_id.fullmatch(run_id):
         return False
     try:
-        data = stores.open(run_id).get(document_key)
+        data = stores.blobs(run_id).get(document_key)
     except StoreError as exc:
         if exc.code == "not_found":
             return False

@@ -140,7 +140,7 @@ def _checkpoints(settings: "Settings") -> Finding:
     try:
         stores = checkpoint_stores(settings)
         if stores is not None:
-            blobs = stores.open(probe_key)
+            blobs = stores.blobs(probe_key)
             blobs.put(probe_key, b"pipex")
             is_whole = blobs.get(probe_key) == b"pipex"
             blobs.delete(probe_key)

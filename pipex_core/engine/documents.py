@@ -25,7 +25,7 @@ def keep_document(services: Services, document: Mapping[str, Json]) -> None:
     run_id, data = document["run_id"], canonical_bytes(document)
     # The journal's own store comes last: with it the run exists.
     if services.checkpoints is not None:
-        services.checkpoints.open(run_id).put(document_key, data)
+        services.checkpoints.blobs(run_id).put(document_key, data)
     services.journals.blobs(run_id).put(document_key, data)
 
 
@@ -56,4 +56,4 @@ def _read(services: Services, run_id: str) -> bytes:
     except StoreError as exc:
         if services.checkpoints is None or exc.code != "not_found":
             raise
-    return services.checkpoints.open(run_id).get(document_key)
+    return services.checkpoints.blobs(run_id).get(document_key)

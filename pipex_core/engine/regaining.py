@@ -88,7 +88,7 @@ async def regained(services: Services, document: Mapping[str, Json]) -> int | No
 
 
 def _newest(stores: CheckpointStores, run_id: str, services: Services) -> Loaded | None:
-    blobs = stores.open(run_id)
+    blobs = stores.blobs(run_id)
     loaded = Checkpoints(blobs, faults=services.faults).latest()
     if loaded is not None and loaded.checkpoint.run_id != run_id:
         message = f"the checkpoints at {blobs.url()} are of run {loaded.checkpoint.run_id}"

@@ -111,12 +111,12 @@ class CheckpointStores:
     """Where checkpoints are kept when it is not beside the journals.
 
     Attributes:
-        open: The files of a run there, by its id.
+        blobs: The files of a run there, by its id.
         backends: Names of the stores, for the journal.
         warnings: (code, message) that every run is told of.
     """
 
-    open: Callable[[str], BlobStore]
+    blobs: Callable[[str], BlobStore]
     backends: Sequence[str]
     warnings: Sequence[tuple[str, str]] = ()
 
@@ -179,4 +179,4 @@ class Services:
     def checkpoint_blobs(self, run_id: str) -> BlobStore:
         """What keeps the checkpoints of a run."""
         found = self.checkpoints
-        return self.journals.blobs(run_id) if found is None else found.open(run_id)
+        return self.journals.blobs(run_id) if found is None else found.blobs(run_id)

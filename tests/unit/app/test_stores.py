@@ -72,7 +72,7 @@ def test_a_run_without_journal_and_checkpoint_has_lost_its_state(shared: Setting
     rmtree(Path("checkpoints", first.run_id, "journal"))
     stores = checkpoint_stores(shared)
     assert stores is not None
-    blobs = stores.open(first.run_id)
+    blobs = stores.blobs(first.run_id)
     for key in list(blobs.list("checkpoints/")):
         blobs.delete(key)
     with pytest.raises(StoreError) as refused:
@@ -162,3 +162,14 @@ def test_a_store_that_takes_nothing_is_refused_before_anything_is_asked() -> Non
     with pytest.raises(ConfigError) as refused:
         require_place("s3://bucket/x", store, option="--results DIR")
     assert refused.value.code == "folder_not_writable"
+
+
+def test_a_run_that_went_on_elsewhere_can_be_resumed_there_again() -> None:
+    settings = _settings(CHECKPOINT_BACKEND="sql", PIPEX_DATABASE_URL="sqlite:///kept.sqlite")
+    first = run(settings, fail=True)
+    rmtree("checkpoints")
+    assert run(settings, fail=True, resume=first.run_id).status == "failed"
+    again = run(settings, fail=False, resume=first.run_id)
+    assert again.status == "succeeded"
+    assert [warning.code for warning in again.warnings] == []
+    assert again.calls == first.calls
