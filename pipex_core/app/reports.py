@@ -17,7 +17,7 @@ from pipex_core.evals.rendering import (
 )
 from pipex_core.evals.runner import EvalRun
 from pipex_core.evals.summary import MetricSummary, Summary
-from pipex_core.evals.verdict import sentence, uncertified
+from pipex_core.evals.verdict import sentence, told
 
 no_model = "none"
 most_troubles = 5
@@ -38,7 +38,7 @@ def run_block(found: EvalRun) -> str:
     lines = [headline, text_table(metric_grid(found.summary)), *_troubles(found.responses)]
     if found.verdict is not None:
         lines.append(sentence(found.verdict))
-        lines += [f"  {line}" for line in found.verdict.warnings if line.startswith(uncertified)]
+        lines += [f"  {line}" for line in found.verdict.warnings if line.startswith(told)]
     return "\n".join(lines)
 
 

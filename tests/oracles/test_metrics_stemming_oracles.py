@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hypothesis import example, given, settings, strategies as st
-from nltk.stem.porter import PorterStemmer  # type: ignore[import-untyped]  # nltk has no types
+from nltk.stem.porter import PorterStemmer
 
 from pipex_core.metrics.stemming import stem
 
