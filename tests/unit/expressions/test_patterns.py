@@ -59,7 +59,21 @@ def test_signs_of_set_operations_are_characters(pattern: str, text: str) -> None
 
 @pytest.mark.parametrize(
     "pattern",
-    ["(", "(?#a", "(?a)(?u)b", "a)", "[", "[^", "[a", "\\", "a{2}{3}", "(?<=a|bc)x", r"\z", "[a--b]", r"\p{L}"],
+    [
+        "(",
+        "(?#a",
+        "(?a)(?u)b",
+        "a)",
+        "[",
+        "[^",
+        "[a",
+        "\\",
+        "a{2}{3}",
+        "(?<=a|bc)x",
+        r"\z",
+        "[a--b]",
+        r"\p{L}",
+    ],
 )
 def test_what_python_refuses_is_found_nowhere(pattern: str) -> None:
     found = complaint(pattern)
