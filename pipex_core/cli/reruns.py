@@ -55,9 +55,9 @@ def _with(*options: Callable[[Command], Command]) -> Callable[[Command], Command
 @click.argument("run_id", metavar="RUN")
 @_with(*_limits, *_outputs)
 def resume(run_id: str, **given: Any) -> int:  # noqa: ANN401 - click's options
-    """Go on with the evaluation RUN, or with the latest one: exactly the open rows are computed.
+    """Go on with the evaluation RUN: exactly the open rows are computed.
 
-    Exit codes are those of pipex eval run.
+    The word latest stands for the newest one. Exit codes are those of pipex eval run.
     """
     return _gone_on_with(run_id, given, again=None)
 

@@ -124,9 +124,9 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options
 def resume(
     run_id: str, checkpoint_dir: str | None, *, force: bool, quiet: bool, as_json: bool
 ) -> int:
-    """Go on with the run RUN_ID, or with the latest one, with the file, inputs and options that it was started with.
+    """Go on with the run RUN_ID, with the file, inputs and options that it was started with.
 
-    Finished steps and paid calls are not done again.
+    The word latest stands for the newest run. Finished steps and paid calls are not done again.
     """
     from pipex_core.app.pipelines import request_of_run
     from pipex_core.app.settings import read_settings

@@ -320,4 +320,5 @@ class Reservation:
 
 
 def _shown(amount: Amount) -> str:
-    return f"{usd_text(amount.nanousd)} USD, {amount.tokens} tokens, {amount.calls} calls"
+    calls = "1 call" if amount.calls == 1 else f"{amount.calls} calls"
+    return f"{usd_text(amount.nanousd)} USD, {amount.tokens} tokens, {calls}"
