@@ -87,7 +87,9 @@ def test_folders_may_have_other_names(project: Project) -> None:
             },
         )
         with sandbox.load_component_and_build_defs(place) as (_, found):
-            assert names(found)["jobs"] == ["__ASSET_JOB", "evaluate__sums", "plg__adder"]
+            assert names(found)["jobs"] == [
+                "__ASSET_JOB", "evaluate__sums", "pipex_audit", "pipex_retention", "plg__adder", "promote__sums",
+            ]  # fmt: skip
             assert names(found)["schedules"] == ["nightly__sums"]
             (sensor,) = found.sensors or ()
             assert sensor.description == (
