@@ -264,7 +264,10 @@ def codes_of_the_code() -> tuple[set[str], set[str]]:
     """Codes that stand where codes stand, and all texts that look like one."""
     raised: set[str] = set()
     words: set[str] = set()
-    for path in sorted((root / "pipex_core").rglob("*.py")):
+    files = (
+        path for name in ("pipex_core", "pipex_dagster") for path in (root / name).rglob("*.py")
+    )
+    for path in sorted(files):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 words |= {node.value} if snake.fullmatch(node.value) else set()
