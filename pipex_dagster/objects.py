@@ -5,6 +5,7 @@ AWS; this is the store that the core keeps its results in. Keys are those of the
 """
 
 import json
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -62,13 +63,13 @@ class _Objects(dg.IOManager):
     def __init__(self, store: BlobStore) -> None:
         self._store = store
 
+    @abstractmethod
     def encoded(self, context: dg.OutputContext, value: Any) -> bytes:  # noqa: ANN401 - of the asset's type
         """The value as bytes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decoded(self, data: bytes) -> Any:  # noqa: ANN401 - of the asset's type
         """The value that was encoded."""
-        raise NotImplementedError
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:  # noqa: ANN401 - Dagster's signature
         partition = context.partition_key if context.has_asset_partitions else None

@@ -1,6 +1,5 @@
 """``pipex metric run`` and ``test``."""
 
-import io
 import json
 from pathlib import Path
 
@@ -61,13 +60,10 @@ def test_one_answer_is_measured(words: tuple[str, ...], code: int, text: str) ->
     assert (done.code, done.out.strip()) == (code, text)
 
 
-def test_answers_on_standard_input_are_measured_line_by_line(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_answers_on_standard_input_are_measured_line_by_line() -> None:
     lines = [{"output": "4", "expected": "4"}, {"output": "5", "expected": ["4", "5"]}, {"output": "6"}]  # fmt: skip
     text = "\n".join(json.dumps(line) for line in lines)
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
-    done = invoke("metric", "run", "exact_match", "--json")
+    done = invoke("metric", "run", "exact_match", "--json", stdin=text)
     assert done.code == 4
     assert done.document["schema"] == "pipex.score/1"
     assert [one["value"] for one in done.document["scores"]] == [1.0, 1.0, None]
@@ -75,11 +71,8 @@ def test_answers_on_standard_input_are_measured_line_by_line(
 
 
 @pytest.mark.parametrize(("text", "said"), [("{", "line 1 is no JSON"), ("[1]", "needs an object")])
-def test_a_line_that_is_no_answer_is_named(
-    monkeypatch: pytest.MonkeyPatch, text: str, said: str
-) -> None:
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
-    done = invoke("metric", "run", "exact_match")
+def test_a_line_that_is_no_answer_is_named(text: str, said: str) -> None:
+    done = invoke("metric", "run", "exact_match", stdin=text)
     assert done.code == 2
     assert said in done.err
 

@@ -1,6 +1,7 @@
 """``pipex suite from-logs``, ``generate``, ``dedup`` and ``cluster``, as a person types them."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,10 @@ import pytest
 from pipex_core.app.sourcing import cluster_diff
 from pipex_core.app.suites import load_suite
 from pipex_core.jsonvalue import Json
+from tests.fakes import shell
 from tests.fakes.logs import support_log, traces
 from tests.fakes.project import write_lines, write_project
-from tests.fakes.shell import Done, invoke
+from tests.fakes.shell import invoke
 
 qa = Path("test_suites/sums")
 long = "please tell me how I can change the address of my order before it leaves the house"
@@ -23,16 +25,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def document(*words: object, code: int = 0) -> Json:
-    done = invoke("suite", *words, "--json")
-    assert done.code == code, done
-    return done.document
-
-
-def refused(*words: object) -> Done:
-    done = invoke("suite", *words)
-    assert (done.code, done.out) == (2, "")
-    return done
+document = partial(shell.document, "suite")
+refused = partial(shell.refused, "suite")
 
 
 def chat(text: str, answer: str = "Done.") -> Json:

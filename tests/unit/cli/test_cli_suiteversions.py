@@ -1,15 +1,17 @@
 """``pipex suite save``, ``versions``, ``diff``, ``apply``, ``sample`` and their like, as a person types them."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from pipex_core.app.suites import load_suite
-from pipex_core.jsonvalue import Json, check_schema
+from pipex_core.jsonvalue import check_schema
+from tests.fakes import shell
 from tests.fakes.git import git, new_repository
 from tests.fakes.project import write_lines, write_project
-from tests.fakes.shell import Done, invoke
+from tests.fakes.shell import invoke
 
 qa = Path("test_suites/sums")
 
@@ -21,16 +23,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def document(*words: object, code: int = 0) -> Json:
-    done = invoke("suite", *words, "--json")
-    assert done.code == code, done
-    return done.document
-
-
-def refused(*words: object) -> Done:
-    done = invoke("suite", *words)
-    assert (done.code, done.out) == (2, "")
-    return done
+document = partial(shell.document, "suite")
+refused = partial(shell.refused, "suite")
 
 
 def edit(old: str, new: str) -> None:
