@@ -134,27 +134,34 @@ def in_dagster(
     sample: Sample, place: Path, graphs: Graphs, instance: dg.DagsterInstance
 ) -> tuple[Left, dg.ExecuteInProcessResult]:
     """What the job leaves, and how it went."""
-    plan = load_pipeline(sample.pipeline)
-    job = graphs.job(plan, sample.name)
     with folder_of(sample, place):
-        config: dict[str, Any] = {
-            "inputs": dict(sample.inputs),
-            "provider": "mock",
-            "overrides": options_of(place),
-        }
-        config |= {} if sample.mock is None else {"mock_responses": "mock.yaml"}
-        instance.delete_run(run_id)
-        result = job.execute_in_process(
-            instance=instance,
-            run_id=run_id,
-            raise_on_error=False,
-            run_config=config,
-            resources={
-                core_key: PipexResource(project_dir=str(place)),
-                records_key: JsonRecord(base_dir=str(place / "records")),
-            },
-        )
+        result = executed(sample, place, graphs, instance)
+        plan = load_pipeline(sample.pipeline)
         return _left(plan, place, result, _services(place), sample.inputs), result
+
+
+def executed(
+    sample: Sample, place: Path, graphs: Graphs, instance: dg.DagsterInstance
+) -> dg.ExecuteInProcessResult:
+    """How the job goes in ``place``, which is the folder of the sample already."""
+    job = graphs.job(load_pipeline(sample.pipeline), sample.name)
+    config: dict[str, Any] = {
+        "inputs": dict(sample.inputs),
+        "provider": "mock",
+        "overrides": options_of(place),
+    }
+    config |= {} if sample.mock is None else {"mock_responses": "mock.yaml"}
+    instance.delete_run(run_id)
+    return job.execute_in_process(
+        instance=instance,
+        run_id=run_id,
+        raise_on_error=False,
+        run_config=config,
+        resources={
+            core_key: PipexResource(project_dir=str(place)),
+            records_key: JsonRecord(base_dir=str(place / "records")),
+        },
+    )
 
 
 def _left(
