@@ -71,7 +71,7 @@ class RunCommand(click.Command):
 @click.option("--checkpoint-dir", metavar="DIR", help="Where journals and checkpoints are kept.")
 @click.option("--allow-path", multiple=True, metavar="DIR", help="A further folder to read from.")
 @click.option("--max-concurrency", type=click.IntRange(1, 64), metavar="N", help="Steps in flight.")
-@click.option("--resume", "run_id", metavar="RUN_ID", help="Go on with a run.")
+@click.option("--resume", "run_id", metavar="RUN_ID", help="Go on with a run, or with the latest.")
 @click.option("--force", is_flag=True, help="Resume although the pipeline or the inputs changed.")
 @click.option("--strict", is_flag=True, help="Unknown fields are errors.")
 @click.option("--quiet", is_flag=True, help="Say nothing while running.")
@@ -274,12 +274,15 @@ def _first_message(error: PipexError, problems: Sequence[Problem]) -> str:
 def _run_to_resume(given: Mapping[str, Any]) -> str | None:
     """The run to go on with; of a checkpoint file of pipeline_ex, a run that is made of it."""
     word: str | None = given["run_id"]
-    if word is None or not word.endswith(".json"):
+    if word is None or not (word == "latest" or word.endswith(".json")):
         return word
+    from pipex_core.app.pipelines import kept_run, run_key
     from pipex_core.app.runfiles import RunFiles
     from pipex_core.app.settings import read_settings
 
     settings = read_settings(options={"checkpoint_dir": given["checkpoint_dir"]})
+    if word == "latest":
+        return kept_run("run", word, run_key, settings).parent.name
     run_id, _ = RunFiles(settings).migrate(word, given["file"])
     note(f"run {run_id} holds what {word} held")
     return run_id
